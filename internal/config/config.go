@@ -1,0 +1,162 @@
+// Package config is the configuration of one node: the manual of every
+// setting, its default and its limits.
+//
+// Invariant: an unknown key stops the start, and a key that is absent means
+// what its zero value says: the safe choice.
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+)
+
+// Config is the file that `holdfast serve control|region --config FILE` reads,
+// as JSON. Paths may be relative to the file.
+type Config struct {
+	// Role is "control" or "region".
+	Role string `json:"role"`
+	// Dir holds what this node keeps: keys, and the store or the replica.
+	// Mode 0700, made when absent.
+	Dir string `json:"dir"`
+	// Region that a Region node answers for; on the control plane the first
+	// Region, whose name aws:RequestedRegion has there.
+	Region string `json:"region"`
+	// Zone is the availability zone, any short name.
+	Zone string `json:"zone,omitempty"`
+	// API, Decide, Peer and Admin are HOST:PORT to listen on. A socket that
+	// is handed over under the same name (LISTEN_FDNAMES) wins. An empty one
+	// is not opened.
+	API    string `json:"api,omitempty"`
+	Decide string `json:"decide,omitempty"`
+	Peer   string `json:"peer,omitempty"`
+	Admin  string `json:"admin,omitempty"`
+	// Operator is the path of the operators' unix socket (0600).
+	Operator string `json:"operator,omitempty"`
+	// Run is a short directory for sockets of this node's own (the store's).
+	Run string `json:"run,omitempty"`
+	// Control is HOST:PORT of the control plane's peer listener (Region nodes).
+	Control string `json:"control,omitempty"`
+	// Root is the SHA-256 of the root's public key, hex: what this node
+	// trusts before it has heard anything.
+	Root string `json:"root,omitempty"`
+	// Invite is the file with the invite that a new Region node joins with.
+	Invite string `json:"invite,omitempty"`
+	// KEK is the file with the key that account keys are sealed under
+	// (control plane; 0400, and on another disk than Dir in production).
+	KEK string `json:"kek,omitempty"`
+	// Genesis is the file with the first records of a new deployment.
+	Genesis string `json:"genesis,omitempty"`
+	// AnyRegion lets requests be scoped to any well-formed Region name: for
+	// laptops, where clients sign with whatever Region they have.
+	AnyRegion bool `json:"anyRegion,omitempty"`
+	// InsecureHTTP allows plain HTTP on addresses that are not loopback.
+	InsecureHTTP bool `json:"insecureHTTP,omitempty"`
+	// TLSCert and TLSKey are PEM files for the api and decide listeners.
+	TLSCert string `json:"tlsCert,omitempty"`
+	TLSKey  string `json:"tlsKey,omitempty"`
+	// QuotaBytes limits the store; 0 means 4 GiB.
+	QuotaBytes int64 `json:"quotaBytes,omitempty"`
+	// FloorBytes is the free disk space below which writes are refused;
+	// 0 means 256 MiB.
+	FloorBytes int64 `json:"floorBytes,omitempty"`
+}
+
+// maxFile bounds the configuration file.
+const maxFile = 64 << 10
+
+var regionName = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
+
+// ValidRegion says whether name has the form of a Region's name.
+func ValidRegion(name string) bool { return len(name) <= 32 && regionName.MatchString(name) }
+
+// Load reads and checks a configuration file.
+func Load(path string) (*Config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > maxFile {
+		return nil, fmt.Errorf("%s is larger than %d bytes", path, maxFile)
+	}
+	c := new(Config)
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(c); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if d.More() {
+		return nil, fmt.Errorf("%s: more than one JSON value", path)
+	}
+	c.resolve(filepath.Dir(path))
+	if err := c.Check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
+}
+
+// resolve makes relative paths relative to the file's directory.
+func (c *Config) resolve(dir string) {
+	for _, p := range []*string{&c.Dir, &c.Operator, &c.Run, &c.Invite, &c.KEK, &c.Genesis, &c.TLSCert, &c.TLSKey} {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(dir, *p)
+		}
+	}
+}
+
+// Check says all that is wrong with the configuration.
+func (c *Config) Check() error {
+	var errs []error
+	need := func(name, value string) {
+		if value == "" {
+			errs = append(errs, fmt.Errorf("%q is missing", name))
+		}
+	}
+	need("dir", c.Dir)
+	need("root", c.Root)
+	need("region", c.Region)
+	switch c.Role {
+	case "control":
+		need("kek", c.KEK)
+	case "region":
+		need("control", c.Control)
+	default:
+		errs = append(errs, fmt.Errorf(`"role" is %q, want "control" or "region"`, c.Role))
+	}
+	if c.Region != "" && !ValidRegion(c.Region) {
+		errs = append(errs, fmt.Errorf(`"region" %q is no Region name, such as us-east-1`, c.Region))
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		errs = append(errs, errors.New(`"tlsCert" and "tlsKey" go together`))
+	}
+	for name, addr := range map[string]string{"api": c.API, "decide": c.Decide} {
+		if addr != "" && c.TLSCert == "" && !c.InsecureHTTP && !Loopback(addr) {
+			errs = append(errs, fmt.Errorf(`%q %s is not loopback: give "tlsCert" and "tlsKey", or allow plain HTTP with "insecureHTTP": true`, name, addr))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Loopback says whether a HOST:PORT is reachable from this machine alone.
+func Loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,187 @@
+package local
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Restarts wait from minPause, doubling to maxPause; a process that ran for
+// maxPause starts over at the smallest.
+const (
+	minPause    = 50 * time.Millisecond
+	maxPause    = 5 * time.Second
+	stopTimeout = 10 * time.Second
+	maxLog      = 16 << 20 // bytes, at start; an older log is kept once
+)
+
+// Process is one node's process. Its sockets stay open in the supervisor, so
+// that a restart refuses no connection.
+type Process struct {
+	Name    string
+	Args    []string            // after the executable
+	Sockets map[string]*os.File // by LISTEN_FDNAMES name
+	LogFile string
+}
+
+// Event is something that happened to a process.
+type Event struct {
+	Name  string
+	What  string // started, ready, ended
+	Error error  // of ended
+	Pid   int
+}
+
+// Supervisor keeps processes running. It holds the write end of each one's
+// parent pipe: when the supervisor ends, even killed, they end with it.
+type Supervisor struct {
+	Executable string
+	Events     func(Event) // called from the processes' goroutines
+	mu         sync.Mutex
+	pids       map[string]int
+}
+
+// Pid returns the process id of a running process, or 0.
+func (s *Supervisor) Pid(name string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pids[name]
+}
+
+// Keep runs one process, and again whenever it ends, until ctx ends; then it
+// asks it to end and waits.
+func (s *Supervisor) Keep(ctx context.Context, p Process) {
+	pause := minPause
+	for ctx.Err() == nil {
+		begun := time.Now()
+		err := s.once(ctx, p)
+		if ctx.Err() != nil {
+			return
+		}
+		s.Events(Event{Name: p.Name, What: "ended", Error: err})
+		if time.Since(begun) > maxPause {
+			pause = minPause
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, maxPause)
+	}
+}
+
+func (s *Supervisor) once(ctx context.Context, p Process) error {
+	log, err := openLog(p.LogFile)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	parentRead, parentWrite, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer parentWrite.Close()
+	notifyRead, notifyWrite, err := os.Pipe()
+	if err != nil {
+		parentRead.Close()
+		return err
+	}
+	defer notifyRead.Close()
+	cmd := exec.Command(s.Executable, p.Args...)
+	cmd.Stderr, cmd.Stdout = log, log
+	names := []string{"parent", "notify"}
+	cmd.ExtraFiles = []*os.File{parentRead, notifyWrite}
+	for name, f := range p.Sockets {
+		names = append(names, name)
+		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
+	}
+	cmd.Env = append(childEnviron(), "LISTEN_FDS="+strconv.Itoa(len(names)), "LISTEN_FDNAMES="+strings.Join(names, ":"))
+	err = cmd.Start()
+	parentRead.Close()
+	notifyWrite.Close()
+	if err != nil {
+		return err
+	}
+	s.setPid(p.Name, cmd.Process.Pid)
+	defer s.setPid(p.Name, 0)
+	s.Events(Event{Name: p.Name, What: "started", Pid: cmd.Process.Pid})
+	go s.watchReady(p.Name, cmd.Process.Pid, notifyRead)
+	return wait(ctx, cmd)
+}
+
+func (s *Supervisor) setPid(name string, pid int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pids == nil {
+		s.pids = map[string]int{}
+	}
+	s.pids[name] = pid
+}
+
+func (s *Supervisor) watchReady(name string, pid int, r io.Reader) {
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		s.Events(Event{Name: name, What: lines.Text(), Pid: pid})
+	}
+}
+
+// wait returns when the process has ended; when ctx ends it asks the process
+// to end, and insists after a while.
+func wait(ctx context.Context, cmd *exec.Cmd) error {
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	select {
+	case err := <-done:
+		if err == nil {
+			err = errors.New("it ended by itself")
+		}
+		return err
+	case <-ctx.Done():
+	}
+	_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(stopTimeout):
+		_ = cmd.Process.Kill()
+		return <-done
+	}
+}
+
+// childEnviron drops what could reach into a node by accident: clients'
+// settings and proxies.
+func childEnviron() []string {
+	var env []string
+	for _, kv := range os.Environ() {
+		name, _, _ := strings.Cut(kv, "=")
+		upper := strings.ToUpper(name)
+		if strings.HasPrefix(upper, "AWS_") || strings.HasPrefix(upper, "LISTEN_") || strings.HasPrefix(upper, "HOLDFAST_") ||
+			strings.HasPrefix(upper, "ETCD_") || strings.HasSuffix(upper, "_PROXY") {
+			continue
+		}
+		env = append(env, kv)
+	}
+	return env
+}
+
+func openLog(path string) (*os.File, error) {
+	if info, err := os.Stat(path); err == nil && info.Size() > maxLog {
+		if err := os.Rename(path, path+".1"); err != nil {
+			return nil, err
+		}
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("log of the process: %w", err)
+	}
+	return f, nil
+}
