@@ -288,6 +288,9 @@ func mapShape(t reflect.Type, depth int) shape {
 		panic(fmt.Sprintf("wire: %v: keys must be strings", t))
 	}
 	element := shapeOf(t.Elem(), depth+1)
+	if element.absent != nil {
+		panic(fmt.Sprintf("wire: %v: values cannot be absent", t))
+	}
 	return shape{
 		xml: func(dst []byte, v reflect.Value) []byte {
 			for _, key := range sortedKeys(v) {
