@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"encoding/base64"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -161,9 +162,13 @@ func setBool(d *decoding, text string, at *place, v reflect.Value) {
 	}
 }
 
-// setTime takes ISO 8601 with a zone, as the SDKs send it.
+// setTime takes what the SDKs send: ISO 8601 with a zone, or, in JSON, whole
+// or decimal seconds since 1970.
 func setTime(d *decoding, text string, at *place, v reflect.Value) {
 	when, err := time.Parse(time.RFC3339, text)
+	if seconds, notNumber := strconv.ParseFloat(text, 64); notNumber == nil && math.Abs(seconds) < 1e11 {
+		when, err = time.UnixMilli(int64(math.Round(seconds*1000))), nil
+	}
 	if err != nil || when.IsZero() {
 		d.refuse("The value of parameter %s is not a valid timestamp.", at)
 		return

@@ -20,7 +20,9 @@ const (
 // ContentType returns the dialect's Content-Type.
 func (d Dialect) ContentType() string {
 	switch d {
-	case QueryXML, EC2:
+	case QueryXML:
+		return "text/xml"
+	case EC2:
 		return "text/xml;charset=UTF-8"
 	case QueryJSON:
 		return "application/json"

@@ -29,6 +29,7 @@ type Form struct {
 type node struct {
 	value string
 	set   bool // a parameter ends here
+	null  bool // while reading JSON: the member is absent
 	kids  map[string]*node
 }
 
