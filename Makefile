@@ -1,0 +1,27 @@
+# make test is the whole truth; the other targets are parts of it or longer.
+SHELL := /bin/bash
+
+.PHONY: test check unit race fuzz cross build bench deps
+
+build:
+	go build -o bin/holdfast ./cmd/holdfast
+
+test:
+	bash scripts/test.sh
+
+check:
+	bash scripts/check.sh
+
+unit:
+	go test ./...
+
+race:
+	go test -race ./...
+
+# Longer campaigns: each fuzz target for FUZZTIME.
+FUZZTIME ?= 60s
+fuzz:
+	bash scripts/fuzz.sh $(FUZZTIME)
+
+bench:
+	bash scripts/bench.sh
