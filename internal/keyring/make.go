@@ -1,0 +1,129 @@
+package keyring
+
+import (
+	"crypto/hpke"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/record"
+)
+
+// errControl says that only a control-plane node makes and wraps keys.
+var errControl = errors.New("keyring: only the control plane makes keys")
+
+// NewRegionKey makes a generation of a Region's wrapping key, sealed for the
+// given nodes of the Region.
+func (r *Ring) NewRegionKey(region string, generation int, nodes []*record.Node, now time.Time) (*record.RegionKey, error) {
+	if r.KEK == nil {
+		return nil, errControl
+	}
+	key := newKey()
+	bound := bind(forRegion, region, strconv.Itoa(generation))
+	kek, err := seal(r.KEK, key, bound)
+	if err != nil {
+		return nil, err
+	}
+	k := &record.RegionKey{Region: region, Generation: generation, Created: record.At(now), KEK: kek}
+	for _, n := range nodes {
+		if err := wrapNode(k, key, n); err != nil {
+			return nil, err
+		}
+	}
+	return k, nil
+}
+
+// AddNode seals a Region's wrapping key for one more node.
+func (r *Ring) AddNode(s record.Reader, k *record.RegionKey, n *record.Node) error {
+	key, err := r.regionKey(s, k.Region, k.Generation)
+	if err != nil {
+		return err
+	}
+	return wrapNode(k, key, n)
+}
+
+func wrapNode(k *record.RegionKey, key []byte, n *record.Node) error {
+	public, err := kem().NewPublicKey(n.HPKE)
+	if err != nil {
+		return err
+	}
+	bound := append(bind(forRegion, k.Region, strconv.Itoa(k.Generation)), n.ID...)
+	sealed, err := hpke.Seal(public, hpke.HKDFSHA256(), hpke.AES256GCM(), bound, key)
+	if err != nil {
+		return err
+	}
+	k.Nodes = append(k.Nodes, record.Wrap{Holder: n.ID, Sealed: sealed})
+	return nil
+}
+
+// NewAccountKey makes a generation of an account's key, wrapped for the KEK
+// and for each Region's newest wrapping key in s.
+func (r *Ring) NewAccountKey(s record.Reader, account string, generation int, regions []string, now time.Time) (*record.AccountKey, error) {
+	kek, wraps, err := r.wrapNew(s, regions, bind(forAccount, account, strconv.Itoa(generation)))
+	if err != nil {
+		return nil, err
+	}
+	return &record.AccountKey{Account: account, Generation: generation, Created: record.At(now), KEK: kek, Regions: wraps}, nil
+}
+
+// NewOpeningKey makes a generation of a class of opening keys.
+func (r *Ring) NewOpeningKey(s record.Reader, class string, generation int, regions []string, now time.Time) (*record.OpeningKey, error) {
+	kek, wraps, err := r.wrapNew(s, regions, bind(forOpening, class, strconv.Itoa(generation)))
+	if err != nil {
+		return nil, err
+	}
+	return &record.OpeningKey{Class: class, Generation: generation, Created: record.At(now), KEK: kek, Regions: wraps}, nil
+}
+
+func (r *Ring) wrapNew(s record.Reader, regions []string, bound []byte) (kek []byte, wraps []record.Wrap, err error) {
+	if r.KEK == nil {
+		return nil, nil, errControl
+	}
+	key := newKey()
+	if kek, err = seal(r.KEK, key, bound); err != nil {
+		return nil, nil, err
+	}
+	for _, region := range regions {
+		newest := 0
+		err := record.Scan(s, record.RegionKeys, record.RegionKeyByRegion, region+record.Sep, "", func(_ string, k *record.RegionKey) bool {
+			newest = k.Generation
+			return true
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		wrapping, err := r.regionKey(s, region, newest)
+		if err != nil {
+			return nil, nil, err
+		}
+		sealed, err := seal(wrapping, key, bound)
+		if err != nil {
+			return nil, nil, err
+		}
+		wraps = append(wraps, record.Wrap{Holder: region, Generation: newest, Sealed: sealed})
+	}
+	return kek, wraps, nil
+}
+
+// NewAccessKey makes a long-term key of an account. The secret is returned
+// once and kept nowhere in clear; v4a derives the SigV4A public key.
+func (r *Ring) NewAccessKey(s record.Reader, account string, now time.Time, v4a func(id, secret string) ([]byte, error)) (record.AccessKey, string, error) {
+	id, err := NewKeyID(LongTerm, account)
+	if err != nil {
+		return record.AccessKey{}, "", err
+	}
+	key, generation, err := r.accountKey(s, account, 0)
+	if err != nil {
+		return record.AccessKey{}, "", err
+	}
+	secret := NewSecret()
+	sealed, err := seal(key, []byte(secret), bind(forSecret, account, id, strconv.Itoa(generation)))
+	if err != nil {
+		return record.AccessKey{}, "", err
+	}
+	public, err := v4a(id, secret)
+	if err != nil {
+		return record.AccessKey{}, "", err
+	}
+	return record.AccessKey{ID: id, Active: true, Created: record.At(now), Generation: generation, Sealed: sealed, PublicV4A: public}, secret, nil
+}

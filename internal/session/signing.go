@@ -1,0 +1,137 @@
+package session
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/record"
+)
+
+// A signing key lasts KeyLife; the present one and the next Ahead are always
+// published (DESIGN §5: 60 days of work while cut off).
+const (
+	KeyLife = 30 * 24 * time.Hour
+	Ahead   = 2
+	// skew is how far clocks may be apart.
+	skew = 5 * time.Minute
+)
+
+// PrivateKey is a node's half of a record.SigningKey.
+type PrivateKey struct {
+	ID        string      `json:"id"`
+	Seed      []byte      `json:"seed"`
+	NotBefore record.Time `json:"notBefore"`
+	NotAfter  record.Time `json:"notAfter"`
+}
+
+// Key returns the Ed25519 key.
+func (k *PrivateKey) Key() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(k.Seed) }
+
+// Public returns the record to publish.
+func (k *PrivateKey) Public(node, region string) *record.SigningKey {
+	return &record.SigningKey{ID: k.ID, Node: node, Region: region, Public: k.Key().Public().(ed25519.PublicKey),
+		NotBefore: k.NotBefore, NotAfter: k.NotAfter}
+}
+
+// KeySet is a node's signing keys, oldest first.
+type KeySet []PrivateKey
+
+// ParseKeySet reads what Encode wrote.
+func ParseKeySet(b []byte) (KeySet, error) {
+	var s KeySet
+	return s, json.Unmarshal(b, &s)
+}
+
+// Encode is the key set's form on the node's disk.
+func (s KeySet) Encode() []byte {
+	b, _ := json.Marshal(s) // strings, bytes and times: cannot fail
+	return b
+}
+
+// Grow returns the set with ended keys dropped and new ones made, so that the
+// present one and the next Ahead are there. changed says that it differs.
+func (s KeySet) Grow(now time.Time) (set KeySet, changed bool) {
+	for _, k := range s {
+		if k.NotAfter.Std().After(now) {
+			set = append(set, k)
+		}
+	}
+	changed = len(set) != len(s)
+	for len(set) < 1+Ahead {
+		from := now.Add(-skew)
+		if n := len(set); n > 0 {
+			from = set[n-1].NotAfter.Std()
+		}
+		set = append(set, newPrivateKey(from))
+		changed = true
+	}
+	return set, changed
+}
+
+func newPrivateKey(from time.Time) PrivateKey {
+	seed := make([]byte, ed25519.SeedSize)
+	rand.Read(seed)
+	var id [10]byte
+	rand.Read(id[:])
+	return PrivateKey{ID: hex.EncodeToString(id[:]), Seed: seed, NotBefore: record.At(from), NotAfter: record.At(from.Add(KeyLife))}
+}
+
+// Choose returns the key to sign with now, and whether the token must be
+// marked regional because not every node is known to have the key.
+func (s KeySet) Choose(r record.Reader, now time.Time) (key *PrivateKey, regional bool) {
+	for i := range s {
+		k := &s[i]
+		if now.Before(k.NotBefore.Std()) || !now.Before(k.NotAfter.Std()) {
+			continue
+		}
+		published, err := record.Get(r, record.SigningKeys, record.None, k.ID)
+		if err != nil || published.Revoked {
+			continue
+		}
+		return k, !published.Known
+	}
+	// After its last key has ended the node goes on for its own Region.
+	if n := len(s); n > 0 && record.Has(r, record.SigningKeys, record.None, s[n-1].ID) {
+		return &s[n-1], true
+	}
+	return nil, false
+}
+
+// Horizon is how long the set's published keys reach from now.
+func (s KeySet) Horizon(r record.Reader, now time.Time) time.Duration {
+	var far time.Duration
+	for i := range s {
+		if record.Has(r, record.SigningKeys, record.None, s[i].ID) {
+			far = max(far, s[i].NotAfter.Std().Sub(now))
+		}
+	}
+	return far
+}
+
+// Verify judges an opened token against the minter's published key: signature,
+// the key's time, revocation, fencing, regional marks and the token's own
+// lifetime. floor is the time below which nothing that expires is accepted.
+func (t *Token) Verify(r record.Reader, region string) error {
+	k, err := record.Get(r, record.SigningKeys, record.None, t.KeyID)
+	if err != nil || k.Revoked || k.Region != t.Region {
+		return ErrInvalid
+	}
+	if t.Regional && t.Region != region {
+		return ErrInvalid
+	}
+	node, err := record.Get(r, record.Nodes, record.None, k.Node)
+	if err != nil || node.Fenced {
+		return ErrInvalid
+	}
+	issued, expires := time.Unix(t.Issued, 0), time.Unix(t.Expires, 0)
+	if issued.Before(k.NotBefore.Std().Add(-skew)) || (issued.After(k.NotAfter.Std().Add(skew)) && !t.Regional) || expires.Sub(issued) > MaxLife {
+		return ErrInvalid
+	}
+	if !t.Signed(k.Public) {
+		return ErrInvalid
+	}
+	return nil
+}
