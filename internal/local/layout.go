@@ -47,14 +47,43 @@ type NodeAddresses struct {
 	Admin  string `json:"admin"`
 }
 
-// Credentials is the one development file with secrets in clear.
+// Credentials are what `env` prints for one account. They stand in
+// development-credentials.json, the one file with secrets in clear.
 type Credentials struct {
-	Account         string `json:"account"`
-	AdminKeyID      string `json:"adminAccessKeyId"`
-	AdminSecret     string `json:"adminSecretAccessKey"`
-	RootKeyID       string `json:"rootAccessKeyId"`
-	RootSecret      string `json:"rootSecretAccessKey"`
-	OperatorPrivate []byte `json:"operatorKey"` // Ed25519 seed
+	Account     string `json:"account"`
+	AdminKeyID  string `json:"adminAccessKeyId,omitempty"`
+	AdminSecret string `json:"adminSecretAccessKey,omitempty"`
+	RootKeyID   string `json:"rootAccessKeyId"`
+	RootSecret  string `json:"rootSecretAccessKey"`
+}
+
+// Credentials returns what is kept for an account; "" means the first.
+func (l Layout) Credentials(account string) (*Credentials, error) {
+	var all []Credentials
+	if err := Read(l.CredentialsFile(), &all); err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if account == "" || all[i].Account == account {
+			return &all[i], nil
+		}
+	}
+	return nil, fmt.Errorf("no credentials of account %s are kept in %s", account, l.CredentialsFile())
+}
+
+// KeepCredentials adds an account's credentials, or replaces them.
+func (l Layout) KeepCredentials(c Credentials) error {
+	var all []Credentials
+	if err := Read(l.CredentialsFile(), &all); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	kept := all[:0]
+	for _, old := range all {
+		if old.Account != c.Account {
+			kept = append(kept, old)
+		}
+	}
+	return Write(l.CredentialsFile(), append(kept, c), 0o400)
 }
 
 // Paths inside the data directory.

@@ -1,0 +1,156 @@
+package authn
+
+import (
+	"slices"
+	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/fault"
+	"github.com/holdfast-iam/holdfast/internal/record"
+)
+
+// Recheck says again, on another state, that a caller's credential is good:
+// its principal is there under the same unique id, its key active, nothing
+// about it denied, its session not expired. The sequencer asks it first of all
+// at the commit revision.
+func Recheck(r record.Reader, c *Caller, now time.Time) error {
+	if c == nil || c.Kind == Nobody || c.Principal == nil {
+		return fault.MissingAuthenticationToken.Errorf("Request is missing Authentication Token")
+	}
+	e, ok := r.Entry(c.Principal.Key)
+	if !ok || e.Bad || !record.Has(r, record.Accounts, c.Account, c.Account) {
+		return errToken
+	}
+	if err := c.checkKeys(r, e); err != nil {
+		return err
+	}
+	if Denied(r, c) {
+		return fault.AccessDenied.Errorf("User: %s is denied by an operator.", c.ARN)
+	}
+	if s := c.Session; s != nil && !s.Expires.IsZero() && !now.Before(s.Expires) {
+		return errExpired
+	}
+	return nil
+}
+
+// checkKeys says that the long-term key behind the caller is active: its own,
+// or the one that its session was made with.
+func (c *Caller) checkKeys(r record.Reader, e *record.Entry) error {
+	id := c.KeyID
+	if c.Session != nil {
+		id = c.Session.ParentKey
+	}
+	if id == "" || record.Fold(id[:min(4, len(id))]) == "acca" {
+		return c.checkBearer(r, id)
+	}
+	keys, err := keysUnder(r, id)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(keys, func(k record.AccessKey) bool { return k.ID == id })
+	if i < 0 || !keys[i].Active {
+		return errToken
+	}
+	if c.Session != nil {
+		return c.minterStands(r)
+	}
+	return nil
+}
+
+// checkBearer is the same for a service-specific credential; an unproven
+// caller, which no door lets act, has no key at all.
+func (c *Caller) checkBearer(r record.Reader, id string) error {
+	if id == "" {
+		return nil
+	}
+	e, ok := r.Lookup(record.UserByCredential.Name, id)
+	if !ok {
+		return errToken
+	}
+	u, err := record.Users.Open(e)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(u.ServiceCredentials, func(k record.ServiceCredential) bool { return k.ID == id && k.Active }) {
+		return errToken
+	}
+	return nil
+}
+
+func keysUnder(r record.Reader, id string) ([]record.AccessKey, error) {
+	if e, ok := r.Lookup(record.UserByKey.Name, id); ok {
+		u, err := record.Users.Open(e)
+		if err != nil {
+			return nil, err
+		}
+		return u.Keys, nil
+	}
+	if e, ok := r.Lookup(record.RootByKey.Name, id); ok {
+		a, err := record.Accounts.Open(e)
+		if err != nil {
+			return nil, err
+		}
+		return a.RootKeys, nil
+	}
+	return nil, errToken
+}
+
+// minterStands says that the node that made the session is not fenced.
+func (c *Caller) minterStands(r record.Reader) error {
+	n, err := record.Get(r, record.Nodes, record.None, c.Session.Minter)
+	if err != nil || n.Fenced {
+		return errToken
+	}
+	return nil
+}
+
+// Denied says whether an operator's denial is in force for anything that the
+// caller rests on.
+func Denied(r record.Reader, c *Caller) bool {
+	if denied(r, record.DenyAccount, c.Account) || denied(r, record.DenyID, c.ID) || denied(r, record.DenyKey, c.KeyID) {
+		return true
+	}
+	s := c.Session
+	if s == nil {
+		return false
+	}
+	if denied(r, record.DenySession, s.ID) || denied(r, record.DenyKey, s.ParentKey) || denied(r, record.DenyMinter, s.Minter) ||
+		denied(r, record.DenyID, s.ParentID) || deniedIdentity(r, c.Account, s.SourceIdentity) {
+		return true
+	}
+	return deniedBefore(r, c.ID, s.Issued)
+}
+
+func denied(r record.Reader, scope, target string) bool {
+	if target == "" {
+		return false
+	}
+	found := false
+	r.Range(record.DenialByTarget.Name, scope+record.Sep+target+record.Sep, "", func(string, *record.Entry) bool {
+		found = true
+		return false
+	})
+	return found
+}
+
+// deniedBefore asks for denials of the sessions issued before a time. A denial
+// that cannot be read denies.
+func deniedBefore(r record.Reader, id string, issued time.Time) bool {
+	found := false
+	err := record.Scan(r, record.Denials, record.DenialByTarget, record.DenyBefore+record.Sep+id+record.Sep, "", func(_ string, d *record.Denial) bool {
+		found = issued.Before(d.Before.Std())
+		return !found
+	})
+	return found || err != nil
+}
+
+func deniedIdentity(r record.Reader, account, identity string) bool {
+	if identity == "" {
+		return false
+	}
+	found := false
+	err := record.Scan(r, record.Denials, record.DenialByTarget, record.DenyIdentity+record.Sep+identity+record.Sep, "", func(_ string, d *record.Denial) bool {
+		found = d.Account == account
+		return !found
+	})
+	return found || err != nil
+}

@@ -1,0 +1,204 @@
+// Package native is the decision API: is this request authenticated, and may
+// it do that? gRPC and HTTP JSON are two spellings of the functions here, and
+// every other door translates to them.
+//
+// Invariant: an answer is given only to a registered service whose own policy
+// allows it to ask, and only about what its record covers; what it says about
+// the request (context, resource policy) counts for its own actions alone.
+package native
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/holdfast-iam/holdfast/arn"
+	"github.com/holdfast-iam/holdfast/internal/authn"
+	"github.com/holdfast-iam/holdfast/internal/authz"
+	"github.com/holdfast-iam/holdfast/internal/fault"
+	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/internal/view"
+	"github.com/holdfast-iam/holdfast/policy"
+)
+
+// Decider answers on one Region node.
+type Decider struct {
+	View       func(context.Context) (*view.View, error)
+	Verifier   *authn.Verifier
+	Authorizer *authz.Authorizer
+	Region     string
+	Now        func() time.Time
+	Age        func(time.Time) time.Duration
+	Log        *slog.Logger
+}
+
+// Asker is a proven caller and the service that it speaks for.
+type Asker struct {
+	Caller  *authn.Caller
+	Service *record.Service
+}
+
+// Limits of one question.
+const (
+	maxContextKeys   = 100
+	maxContextValues = 100
+	maxValue         = 2048
+	maxPolicy        = 20 << 10
+	maxBatch         = 1000
+)
+
+// Asker finds the service that a proven caller speaks for, and asks its
+// identity policy whether it may do `action` (holdfast:Authorize, …).
+func (d *Decider) Asker(v *view.View, c *authn.Caller, action, source string) (*Asker, error) {
+	if err := authn.Allowed(c, "holdfast", strings.TrimPrefix(action, "holdfast:")); err != nil {
+		return nil, err
+	}
+	s, err := serviceOf(v, callerARN(c))
+	if err != nil {
+		return nil, err
+	}
+	a := &Asker{Caller: c, Service: s}
+	return a, d.may(v, a, action, source)
+}
+
+// may asks the asker's own policies.
+func (d *Decider) may(v *view.View, a *Asker, action, source string) error {
+	return d.Authorizer.Check(v, &authz.Question{Caller: a.Caller, Action: action, Resource: "*", Account: a.Caller.Account,
+		Source: source, Region: d.Region, Now: d.Now()})
+}
+
+// callerARN is the ARN under which a caller stands in a Service record: a
+// role's for its sessions.
+func callerARN(c *authn.Caller) string {
+	a, err := arn.Parse(c.ARN)
+	if err != nil || a.Service != "sts" {
+		return c.ARN
+	}
+	parts := strings.Split(a.Resource, "/")
+	if len(parts) != 3 || parts[0] != "assumed-role" {
+		return c.ARN
+	}
+	return "arn:aws:iam::" + a.Account + ":role/" + parts[1]
+}
+
+func serviceOf(r record.Reader, caller string) (*record.Service, error) {
+	var found *record.Service
+	err := record.Scan(r, record.Services, record.ServiceByCaller, caller+record.Sep, "", func(_ string, s *record.Service) bool {
+		found = s
+		return false
+	})
+	if err != nil {
+		return nil, err
+	}
+	if found == nil {
+		return nil, fault.AccessDenied.Errorf("%s speaks for no registered service: an operator registers one with `holdfast service create`.", caller)
+	}
+	return found, nil
+}
+
+// Question is what a service asks.
+type Question struct {
+	Principal      string              `json:"principal,omitempty"` // bare ARN: needs holdfast:AuthorizeUnproven
+	Handle         string              `json:"handle,omitempty"`    // from Authenticate
+	Request        *SignedRequest      `json:"request,omitempty"`   // proves itself
+	Action         string              `json:"action"`
+	Resource       string              `json:"resource"`
+	Account        string              `json:"resourceAccount,omitempty"` // owner, where the ARN names none
+	Context        map[string][]string `json:"context,omitempty"`
+	ResourcePolicy string              `json:"resourcePolicy,omitempty"`
+	MinRevision    string              `json:"minRevision,omitempty"`
+}
+
+// Answer is the decision with its reasons.
+type Answer struct {
+	Decision string   `json:"decision"` // Allowed, ExplicitDeny, ImplicitDeny
+	Allowed  bool     `json:"allowed"`
+	Reason   string   `json:"reason,omitempty"` // AWS's sentence, for a denial
+	By       string   `json:"decidedBy,omitempty"`
+	Matched  []string `json:"matchedStatements,omitempty"`
+	Subject  string   `json:"principal"`
+	Proven   bool     `json:"proven"` // the principal proved itself, it is not a bare ARN
+	Revision string   `json:"revision"`
+	Age      float64  `json:"viewAgeSeconds"`
+}
+
+// Authorize answers one question of a service.
+func (d *Decider) Authorize(v *view.View, a *Asker, q *Question, source string) (*Answer, error) {
+	if err := bounded(a.Service, q); err != nil {
+		return nil, err
+	}
+	subject, proven, err := d.subject(v, a, q, source)
+	if err != nil {
+		return nil, err
+	}
+	if !serves(a.Service, subject.Account) {
+		return nil, fault.AccessDenied.Errorf("Service %s does not serve account %s.", a.Service.Name, subject.Account)
+	}
+	question := authz.Question{Caller: subject, Action: q.Action, Resource: q.Resource, Account: ownerOf(q, subject),
+		Context: q.Context, Region: d.Region, Now: d.Now(), FromDoor: true}
+	if q.ResourcePolicy != "" {
+		if question.ResourcePolicy, err = resourcePolicy(q.ResourcePolicy); err != nil {
+			return nil, err
+		}
+	}
+	decision := d.Authorizer.Decide(v, &question)
+	return d.answer(v, a, subject, proven, &question, decision), nil
+}
+
+// answer words a decision. Reasons that name another account's policies are
+// not told.
+func (d *Decider) answer(v *view.View, a *Asker, subject *authn.Caller, proven bool, q *authz.Question, decision policy.Decision) *Answer {
+	out := &Answer{Decision: decision.Kind.String(), Allowed: decision.Kind == policy.Allowed, Subject: subject.ARN, Proven: proven,
+		Revision: record.Revision(v.Head.Lineage, v.Head.Index), Age: d.Age(d.Now()).Seconds()}
+	if !out.Allowed {
+		out.Reason = d.Authorizer.Sentence(v, q, decision)
+	}
+	if subject.Account == a.Caller.Account {
+		out.By, out.Matched = decision.By.String(), authz.Matched(decision)
+	}
+	return out
+}
+
+func ownerOf(q *Question, subject *authn.Caller) string {
+	if a, err := arn.Parse(q.Resource); err == nil && a.Account != "" {
+		return a.Account
+	}
+	if q.Account != "" {
+		return q.Account
+	}
+	return subject.Account
+}
+
+func resourcePolicy(text string) (*policy.Policy, error) {
+	doc, err := policy.Parse([]byte(text))
+	if err == nil {
+		err = doc.Validate(policy.ResourcePolicy)
+	}
+	if err != nil {
+		return nil, fault.MalformedPolicyDocument.Errorf("resourcePolicy: %v", err)
+	}
+	return policy.Compile(doc), nil
+}
+
+// subject finds whom the question is about, in exactly one of three ways.
+func (d *Decider) subject(v *view.View, a *Asker, q *Question, source string) (c *authn.Caller, proven bool, err error) {
+	switch {
+	case q.Principal != "" && q.Handle == "" && q.Request == nil:
+		if err := d.may(v, a, "holdfast:AuthorizeUnproven", source); err != nil {
+			return nil, false, err
+		}
+		c, err := authn.Unproven(v, q.Principal)
+		if err == nil && c.Account != a.Caller.Account {
+			return nil, false, fault.AccessDenied.Errorf("A principal that has not proved itself can be asked about only in the asker's own account.")
+		}
+		return c, false, err
+	case q.Handle != "" && q.Principal == "" && q.Request == nil:
+		c, err := d.openHandle(v, a, q.Handle)
+		return c, true, err
+	case q.Request != nil && q.Principal == "" && q.Handle == "":
+		c, err := d.prove(v, a, q.Request)
+		return c, true, err
+	}
+	return nil, false, fault.InvalidParameterCombination.Errorf("A question names its subject by exactly one of principal, handle and request.")
+}

@@ -1,0 +1,165 @@
+// Package front is the one pipeline that every AWS API request takes: read,
+// route, authenticate, authorize, run, answer. It knows no operation by name.
+//
+// Invariant: an operation cannot skip a step, because it supplies only its
+// resource and its body; a write's steps run again at the commit revision, in
+// the order credential, call id, kind of session, authorization, body.
+package front
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/api"
+	"github.com/holdfast-iam/holdfast/internal/authn"
+	"github.com/holdfast-iam/holdfast/internal/authz"
+	"github.com/holdfast-iam/holdfast/internal/fault"
+	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/internal/view"
+	"github.com/holdfast-iam/holdfast/internal/wire"
+)
+
+// MaxBody bounds a request's body in bytes.
+const MaxBody = 128 << 10
+
+// MaxHeader bounds a request's header block in bytes; for http.Server.
+const MaxHeader = 16 << 10
+
+// Handler answers AWS API requests on one node.
+type Handler struct {
+	Operations *Operations
+	Region     string
+	Verifier   *authn.Verifier
+	Authorizer *authz.Authorizer
+	// View returns what this node serves. On the control plane it may wait
+	// for a linearizable read of the head.
+	View func(context.Context) (*view.View, error)
+	// Age is how long ago the node last heard of the head.
+	Age func(now time.Time) time.Duration
+	// Relay hands a write to the control plane as it came. Nil on the
+	// control plane.
+	Relay func(context.Context, *Relayed) (*Reply, error)
+	// Commit has the sequencer run a write. Nil in a Region.
+	Commit func(context.Context, *Write) *Outcome
+	// Doors answers the decision doors' paths; nil: there are none here.
+	Doors http.Handler
+	// Used notes that an access key was used; nil: nothing does.
+	Used func(account, keyID, service string, now time.Time)
+	Now  func() time.Time
+	Log  *slog.Logger
+	// Observe counts one answered request; nil: nothing does.
+	Observe func(service, operation, code string, took time.Duration)
+}
+
+// Operations is the operation table with a codec for each row, made once.
+type Operations struct {
+	table *api.Table
+	codec map[*api.Op]*codec
+}
+
+type codec struct {
+	decode *wire.Decoder
+	encode *wire.Encoder // nil: the operation answers nothing
+}
+
+// namespaces of the answers, by API version.
+var namespaces = map[string]string{
+	"2010-05-08": "https://iam.amazonaws.com/doc/2010-05-08/",
+	"2011-06-15": "https://sts.amazonaws.com/doc/2011-06-15/",
+}
+
+// NewOperations makes the codecs of a table. It panics on a row whose structs
+// the wire does not know: a mistake of ours.
+func NewOperations(t *api.Table) *Operations {
+	o := &Operations{table: t, codec: map[*api.Op]*codec{}}
+	for _, op := range t.All() {
+		c := &codec{decode: wire.NewDecoder(op.In)}
+		if op.Out != nothing {
+			c.encode = wire.NewEncoder(op.Name, namespaces[op.Version], op.Out)
+		} else {
+			c.encode = wire.NewEncoder(op.Name, namespaces[op.Version], nil)
+		}
+		o.codec[op] = c
+	}
+	return o
+}
+
+// Relayed is a request as it came, for the control plane.
+type Relayed struct {
+	Method  string
+	Target  string // raw request target
+	Host    string
+	Header  [][2]string // in order as far as net/http kept it
+	Body    []byte
+	Source  string // client address, host:port
+	Secure  bool
+	Arrived time.Time
+}
+
+// Reply is the control plane's answer, passed on as it is.
+type Reply struct {
+	Status int
+	Header [][2]string
+	Body   []byte
+}
+
+// Write is one call for the sequencer.
+type Write struct {
+	CallID  string // hash, hex
+	Account string
+	Reduces bool // takes something away: deletion, deactivation
+	Admit   func(r record.Reader, now time.Time) error
+	Apply   func(tx record.Tx, now time.Time, index uint64) (private []byte, err error)
+}
+
+// Outcome is what became of a Write.
+type Outcome struct {
+	Err      error
+	Index    uint64 // 0: nothing was committed
+	Lineage  string
+	Replayed bool
+	Private  []byte   // the log record's private part, when Replayed
+	Missing  []string // enrolled nodes that have not applied it
+}
+
+// NewRequestID returns a random id in the form of a UUID.
+func NewRequestID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails (crypto/rand)
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	const digits = "0123456789abcdef"
+	out := make([]byte, 0, 36)
+	for i, c := range b {
+		if i == 4 || i == 6 || i == 8 || i == 10 {
+			out = append(out, '-')
+		}
+		out = append(out, digits[c>>4], digits[c&15])
+	}
+	return string(out)
+}
+
+// ServeHTTP answers one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	q := &request{h: h, w: w, r: r, id: NewRequestID(), start: h.Now(), dialect: wire.QueryXML}
+	w.Header().Set("X-Amzn-RequestId", q.id)
+	if isDoor(r.URL.Path) && h.Doors != nil {
+		h.Doors.ServeHTTP(w, r)
+		return
+	}
+	defer q.log()
+	defer func() {
+		if p := recover(); p != nil { // one request's panic is no other's (lesson L35)
+			if p == http.ErrAbortHandler {
+				panic(p)
+			}
+			h.Log.Error("panic in a request", "request", q.id, "operation", q.name(), "panic", p)
+			q.fail(fault.InternalFailure.Errorf("The request processing has failed because of an unknown error, exception or failure."))
+		}
+	}()
+	if err := q.serve(); err != nil {
+		q.fail(err)
+	}
+}

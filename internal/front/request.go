@@ -1,0 +1,171 @@
+package front
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/api"
+	"github.com/holdfast-iam/holdfast/internal/authn"
+	"github.com/holdfast-iam/holdfast/internal/fault"
+	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/internal/view"
+	"github.com/holdfast-iam/holdfast/internal/wire"
+	"github.com/holdfast-iam/holdfast/sigv4"
+)
+
+var nothing = reflect.TypeFor[api.Nothing]()
+
+// request is one request on its way through the pipeline.
+type request struct {
+	h       *Handler
+	w       http.ResponseWriter
+	r       *http.Request
+	id      string
+	start   time.Time
+	body    []byte
+	form    wire.Form
+	signed  sigv4.Request
+	shown   sigv4.Presented
+	dialect wire.Dialect
+	op      *api.Op
+	caller  *authn.Caller
+	view    *view.View
+	status  int
+	code    string
+}
+
+func (q *request) name() string {
+	if q.op == nil {
+		return ""
+	}
+	return q.op.Service + ":" + q.op.Name
+}
+
+func (q *request) log() {
+	took := q.h.Now().Sub(q.start)
+	attrs := []any{"request", q.id, "operation", q.name(), "status", q.status, "took", took}
+	if q.code != "" {
+		attrs = append(attrs, "code", q.code)
+	}
+	if q.caller != nil {
+		attrs = append(attrs, "principal", q.caller.ARN)
+	}
+	q.h.Log.Info("request", attrs...)
+	if q.h.Observe != nil {
+		service, operation := "none", "none"
+		if q.op != nil {
+			service, operation = q.op.Service, q.op.Name
+		}
+		q.h.Observe(service, operation, q.code, took)
+	}
+}
+
+// serve takes the request through the pipeline. What it returns is answered by
+// fail; nil means that an answer went out.
+func (q *request) serve() error {
+	if err := q.read(); err != nil {
+		return err
+	}
+	if err := q.route(); err != nil {
+		return err
+	}
+	if q.op.Effect == api.Write && q.h.Relay != nil {
+		return q.relay()
+	}
+	v, err := q.h.View(q.r.Context())
+	if err != nil {
+		return err
+	}
+	q.view = v
+	if err := q.authenticate(); err != nil {
+		return err
+	}
+	in := reflect.New(q.op.In).Interface()
+	if err := q.h.Operations.codec[q.op].decode.Decode(q.form, in); err != nil {
+		return err
+	}
+	if q.op.Effect == api.Write {
+		return q.write(in)
+	}
+	return q.answerRead(in)
+}
+
+// read takes the body in, within its limit, and parses signature and form.
+func (q *request) read() error {
+	if q.r.ContentLength > MaxBody {
+		return fault.RequestEntityTooLarge.Errorf("The request body is larger than %d bytes.", MaxBody)
+	}
+	body, err := io.ReadAll(io.LimitReader(q.r.Body, MaxBody+1))
+	if err != nil {
+		return fault.IncompleteSignature.Errorf("The request body could not be read.")
+	}
+	if len(body) > MaxBody {
+		return fault.RequestEntityTooLarge.Errorf("The request body is larger than %d bytes.", MaxBody)
+	}
+	q.body = body
+	q.signed = sigv4.FromHTTP(q.r, body)
+	q.shown, err = sigv4.Parse(&q.signed)
+	q.dialect = q.speaks()
+	if err != nil {
+		return signatureFault(err)
+	}
+	return nil
+}
+
+// speaks finds the dialect in which the client reads errors.
+func (q *request) speaks() wire.Dialect {
+	ctype := q.r.Header.Get("Content-Type")
+	switch {
+	case strings.HasPrefix(ctype, "application/x-amz-json-1.0"):
+		return wire.JSON10
+	case q.r.Header.Get("X-Amz-Target") != "":
+		return wire.JSON11
+	case wire.AcceptsJSON(q.r.Header.Get("Accept")):
+		return wire.QueryJSON
+	case q.shown.Scope.Service == "s3":
+		return wire.RestXML
+	case q.shown.Scope.Service == "ec2":
+		return wire.EC2
+	}
+	return wire.QueryXML
+}
+
+// authenticate finds the caller, and what kinds of session may not do here is
+// refused before any policy is asked.
+func (q *request) authenticate() error {
+	if q.op.Unsigned {
+		return nil
+	}
+	c, err := q.h.Verifier.Signed(q.view, &q.signed, q.shown, q.op.Service, q.start)
+	if err != nil {
+		return signatureFault(err)
+	}
+	q.caller = c
+	if q.h.Used != nil && c.Session == nil {
+		q.h.Used(c.Account, c.KeyID, q.op.Service, q.start)
+	}
+	return nil
+}
+
+// signatureFault turns the signature library's errors, which carry AWS's code
+// and words, into faults.
+func signatureFault(err error) error {
+	var e *sigv4.Error
+	if errors.As(err, &e) {
+		return authn.Fault(e)
+	}
+	return err
+}
+
+func (q *request) call(tx record.Tx, now time.Time) *api.Call {
+	c := &api.Call{Tx: tx, Caller: q.caller, Now: now, Region: q.h.Region, RequestID: q.id,
+		Source: hostOnly(q.r.RemoteAddr), Secure: q.r.TLS != nil, Agent: q.r.UserAgent()}
+	if q.caller != nil {
+		c.Account = q.caller.Account
+	}
+	return c
+}

@@ -1,0 +1,300 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+
+	"go.etcd.io/etcd/client/pkg/v3/fileutil"
+
+	"github.com/holdfast-iam/holdfast/internal/config"
+)
+
+// Options are what `up` was asked for.
+type Options struct {
+	Layout  Layout
+	Listen  string // HOST:PORT of the first Region's api listener
+	Account string
+	Regions []string
+	Zones   int
+}
+
+// Port offsets from --listen's port (DESIGN §7: 4260, and with it 4250 for the
+// control plane, 4360 for decisions, 4450 for peers, 4550 for health).
+const (
+	controlOffset = -10
+	decideOffset  = 100
+	peerOffset    = 190
+	adminOffset   = 290
+)
+
+// Up is a deployment on this machine.
+type Up struct {
+	Options
+	Executable string
+	// Develop makes a new deployment in the directory; it is given by the
+	// command, so that this room needs no other.
+	Develop func(Options) (*Marker, error)
+	// Invite makes sure that a Region node that has not joined has an invite.
+	Invite func(l Layout, node, region, zone string) error
+	Say    func(format string, args ...any)
+	Events func(Event)
+
+	lock      *fileutil.LockedFile
+	addresses Addresses
+	processes []Process
+}
+
+// Open makes or finds the deployment, takes its lock and opens its sockets.
+// Its errors are one sentence each, for exit status 2.
+func (u *Up) Open() error {
+	state, err := u.Layout.Inspect()
+	if err != nil {
+		return err
+	}
+	if err := u.Layout.Make(); err != nil {
+		return err
+	}
+	u.lock, err = fileutil.TryLockFile(u.Layout.lock(), os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, fileutil.ErrLocked) {
+		return fmt.Errorf("data directory %s is in use by another `holdfast up`", u.Layout.Dir)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot lock data directory %s: %w", u.Layout.Dir, err)
+	}
+	var marker *Marker
+	if state == Fresh {
+		marker, err = u.firstStart()
+	} else {
+		marker, err = u.continued()
+	}
+	if err != nil {
+		return err
+	}
+	return u.openSockets(marker)
+}
+
+// firstStart makes the deployment. The marker is written last.
+func (u *Up) firstStart() (*Marker, error) {
+	if err := os.WriteFile(u.Layout.begun(), nil, 0o600); err != nil {
+		return nil, fmt.Errorf("cannot write to data directory %s: %w", u.Layout.Dir, err)
+	}
+	for _, dir := range []string{"nodes", "logs"} {
+		if err := os.MkdirAll(filepath.Join(u.Layout.Dir, dir), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	marker, err := u.Develop(u.Options)
+	if err != nil {
+		return nil, fmt.Errorf("first start in %s: %w", u.Layout.Dir, err)
+	}
+	if err := Write(u.Layout.Marker(), marker, 0o600); err != nil {
+		return nil, err
+	}
+	return marker, os.Remove(u.Layout.begun())
+}
+
+func (u *Up) continued() (*Marker, error) {
+	var m Marker
+	if err := Read(u.Layout.Marker(), &m); err != nil {
+		return nil, fmt.Errorf("data directory %s is damaged: %w", u.Layout.Dir, err)
+	}
+	if m.Format != 1 {
+		return nil, fmt.Errorf("data directory %s has format %d, this build reads 1", u.Layout.Dir, m.Format)
+	}
+	switch {
+	case u.Account != "" && u.Account != m.Account:
+		return nil, fmt.Errorf("data directory %s belongs to account %s, not %s", u.Layout.Dir, m.Account, u.Account)
+	case len(u.Regions) > 0 && fmt.Sprint(u.Regions) != fmt.Sprint(m.Regions):
+		return nil, fmt.Errorf("data directory %s has the Regions %v, not %v", u.Layout.Dir, m.Regions, u.Regions)
+	case u.Zones != 0 && u.Zones != m.Zones:
+		return nil, fmt.Errorf("data directory %s has %d zones a Region, not %d", u.Layout.Dir, m.Zones, u.Zones)
+	}
+	return &m, nil
+}
+
+// Close gives the lock back and removes what says that the deployment runs.
+func (u *Up) Close() {
+	for _, p := range u.processes {
+		for _, f := range p.Sockets {
+			f.Close()
+		}
+	}
+	if u.lock != nil {
+		os.Remove(u.Layout.AddressesFile())
+		u.lock.Close()
+	}
+}
+
+// Addresses returns where the deployment listens.
+func (u *Up) Addresses() *Addresses { return &u.addresses }
+
+// openSockets opens every listener here, so that a node that restarts refuses
+// no connection, and writes each node's configuration.
+func (u *Up) openSockets(m *Marker) error {
+	host, port, err := splitListen(u.Listen)
+	if err != nil {
+		return err
+	}
+	run := u.Layout.Run()
+	if err := os.MkdirAll(run, 0o700); err != nil {
+		return fmt.Errorf("cannot make socket directory %s: %w", run, err)
+	}
+	u.addresses = Addresses{Supervisor: os.Getpid(), Operator: u.Layout.OperatorSocket()}
+	open := opener{host: host, port: port}
+	control := NodeAddresses{Name: "control"}
+	p := u.process("control", "control")
+	control.API = open.listen(p, "api", controlOffset)
+	control.Peer = open.listen(p, "peer", peerOffset)
+	control.Admin = open.listen(p, "admin", adminOffset)
+	u.addresses.Control = control
+	n := 0
+	for i, region := range m.Regions {
+		shared := map[string]*os.File{}
+		first := NodeAddresses{}
+		for z := range m.Zones {
+			n++
+			name := region + string(rune('a'+z))
+			p := u.process(name, "region")
+			a := NodeAddresses{Name: name, Region: region}
+			if z == 0 {
+				a.API, a.Decide = open.listen(p, "api", i), open.listen(p, "decide", decideOffset+i)
+				shared["api"], shared["decide"], first = p.Sockets["api"], p.Sockets["decide"], a
+			} else { // zones accept on the same socket
+				a.API, a.Decide = first.API, first.Decide
+				p.Sockets["api"], p.Sockets["decide"] = shared["api"], shared["decide"]
+			}
+			a.Peer, a.Admin = open.listen(p, "peer", peerOffset+n), open.listen(p, "admin", adminOffset+n)
+			u.addresses.Regions = append(u.addresses.Regions, a)
+		}
+	}
+	if open.err != nil {
+		return open.err
+	}
+	return u.configure(m)
+}
+
+func (u *Up) process(name, role string) *Process {
+	u.processes = append(u.processes, Process{Name: name, Sockets: map[string]*os.File{},
+		Args: []string{"serve", role, "--config", u.Layout.Config(name)}, LogFile: u.Layout.Log(name)})
+	return &u.processes[len(u.processes)-1]
+}
+
+// configure writes the nodes' configuration files and the addresses.
+func (u *Up) configure(m *Marker) error {
+	for _, a := range append([]NodeAddresses{u.addresses.Control}, u.addresses.Regions...) {
+		dir := u.Layout.Node(a.Name)
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+		c := config.Config{Role: "region", Dir: dir, Region: a.Region, Zone: zoneOf(a), API: a.API, Decide: a.Decide,
+			Peer: a.Peer, Admin: a.Admin, Root: m.Root, AnyRegion: len(m.Regions) == 1}
+		if a.Name == "control" {
+			c.Role, c.Region, c.Operator, c.Run = "control", m.Regions[0], u.Layout.OperatorSocket(), u.Layout.Run()
+			c.KEK, c.Genesis = u.Layout.KEK(), filepath.Join(dir, "genesis.json")
+		} else {
+			c.Control, c.Invite = u.addresses.Control.Peer, filepath.Join(dir, "invite.json")
+			if err := u.Invite(u.Layout, a.Name, a.Region, c.Zone); err != nil {
+				return err
+			}
+		}
+		if err := Write(u.Layout.Config(a.Name), c, 0o600); err != nil {
+			return err
+		}
+	}
+	return Write(u.Layout.AddressesFile(), u.addresses, 0o600)
+}
+
+func zoneOf(a NodeAddresses) string {
+	if a.Name == "control" {
+		return "a"
+	}
+	return a.Name[len(a.Region):]
+}
+
+// Run keeps the processes until ctx ends; ready is called once, when all have
+// said that they are ready.
+func (u *Up) Run(ctx context.Context, ready func()) {
+	var mu sync.Mutex
+	waiting := map[string]bool{}
+	for _, p := range u.processes {
+		waiting[p.Name] = true
+	}
+	s := &Supervisor{Executable: u.Executable, Events: func(e Event) {
+		mu.Lock()
+		was := len(waiting)
+		if e.What == "ready" {
+			delete(waiting, e.Name)
+		}
+		done := was > 0 && len(waiting) == 0
+		mu.Unlock()
+		u.Events(e)
+		if done {
+			ready()
+		}
+	}}
+	var all sync.WaitGroup
+	for _, p := range u.processes {
+		all.Go(func() { s.Keep(ctx, p) })
+	}
+	all.Wait()
+}
+
+type opener struct {
+	host string
+	port int
+	err  error
+}
+
+// listen opens a socket at an offset from the first port; port 0 takes any.
+func (o *opener) listen(p *Process, name string, offset int) string {
+	if o.err != nil {
+		return ""
+	}
+	port := 0
+	if o.port != 0 {
+		port = o.port + offset
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(o.host, strconv.Itoa(port)))
+	if err != nil {
+		o.err = fmt.Errorf("cannot listen on %s for %s of %s: %w; name another with --listen", net.JoinHostPort(o.host, strconv.Itoa(port)), name, p.Name, cause(err))
+		return ""
+	}
+	defer l.Close()
+	f, err := l.(*net.TCPListener).File()
+	if err != nil {
+		o.err = err
+		return ""
+	}
+	p.Sockets[name] = f
+	return l.Addr().String()
+}
+
+// cause is the innermost reason of a network error: the rest repeats the
+// address.
+func cause(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+func splitListen(listen string) (host string, port int, err error) {
+	host, text, err := net.SplitHostPort(listen)
+	if err == nil {
+		port, err = strconv.Atoi(text)
+	}
+	if err != nil || port < 0 || port > 65535-adminOffset-100 || (port > 0 && port+controlOffset < 1) {
+		return "", 0, fmt.Errorf("--listen %q is no HOST:PORT that leaves room for the other ports, such as 127.0.0.1:4260", listen)
+	}
+	if !config.Loopback(listen) {
+		return "", 0, fmt.Errorf("--listen %q is not loopback: `up` speaks plain HTTP and stays on this machine", listen)
+	}
+	return host, port, nil
+}

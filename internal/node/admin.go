@@ -1,0 +1,52 @@
+package node
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Status is what a node says of itself on its admin listener.
+type Status struct {
+	Node      string   `json:"node"`
+	Role      string   `json:"role"`
+	Region    string   `json:"region"`
+	Zone      string   `json:"zone,omitempty"`
+	Ready     bool     `json:"ready"`
+	Why       string   `json:"why,omitempty"` // not ready, or alarmed
+	Connected bool     `json:"connected"`
+	Revision  string   `json:"revision"`
+	Lineage   string   `json:"lineage"`
+	Index     uint64   `json:"index"`
+	Age       float64  `json:"ageSeconds"`
+	Digest    string   `json:"digest"`
+	Records   int      `json:"records"`
+	Format    int      `json:"format"`
+	Horizon   float64  `json:"horizonSeconds,omitempty"` // of the node's signing keys
+	InSync    []string `json:"inSync,omitempty"`         // control plane: nodes that writes wait for
+	Missing   []string `json:"missing,omitempty"`        // control plane: enrolled nodes behind the head
+}
+
+// adminHandler serves health, status and metrics: for loopback and scrapers.
+// Healthy is being alive; ready is having something true to serve. A stale
+// node is both: static stability.
+func adminHandler(status func() Status, m *Metrics) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("alive\n"))
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if s := status(); !s.Ready {
+			http.Error(w, "not ready: "+s.Why, http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = w.Write([]byte("ready\n"))
+	})
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(status()) // the client may be gone
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.Registry, promhttp.HandlerOpts{}))
+	return mux
+}

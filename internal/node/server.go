@@ -1,0 +1,66 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/config"
+	"github.com/holdfast-iam/holdfast/internal/front"
+)
+
+// drainTimeout is how long requests under way may take to end at shutdown.
+const drainTimeout = 5 * time.Second
+
+// serveHTTP serves until ctx ends, then drains. All four timeouts are set:
+// slow clients cost nothing (lesson L46).
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, tlsConfig *tls.Config, log *slog.Logger) error {
+	if l == nil {
+		<-ctx.Done()
+		return nil
+	}
+	s := &http.Server{Handler: h, MaxHeaderBytes: front.MaxHeader, TLSConfig: tlsConfig,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	done := make(chan error, 1)
+	go func() {
+		if tlsConfig != nil {
+			done <- s.ServeTLS(l, "", "")
+		} else {
+			done <- s.Serve(l)
+		}
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	if err := s.Shutdown(drain); err != nil {
+		_ = s.Close() // what has not drained by now is cut
+	}
+	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// tlsOf loads the api listener's certificate; nil without one.
+func tlsOf(c *config.Config) (*tls.Config, error) {
+	if c.TLSCert == "" {
+		return nil, nil
+	}
+	if _, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey); err != nil {
+		return nil, err
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey) // reloaded, so that a renewed one is used
+			return &pair, err
+		}}, nil
+}
