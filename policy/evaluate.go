@@ -1,6 +1,9 @@
 package policy
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // Named is a policy with the name that reasons give it.
 type Named struct {
@@ -118,9 +121,16 @@ func (d *Decision) add(m Match) {
 // Evaluate decides a request (IAM User Guide, "Policy evaluation logic"). It
 // neither fails nor blocks.
 func Evaluate(p *Policies, r *Request) Decision {
-	e := evaluation{request: r, left: budget}
-	return e.decide(p)
+	e := evaluations.Get().(*evaluation)
+	*e = evaluation{request: r, left: budget, buffer: e.buffer[:0]}
+	d := e.decide(p)
+	e.request = nil
+	evaluations.Put(e)
+	return d
 }
+
+// evaluations are reused, so that a decision allocates nothing.
+var evaluations = sync.Pool{New: func() any { return new(evaluation) }}
 
 func (e *evaluation) decide(p *Policies) Decision {
 	e.action = fold(e.request.Action)
