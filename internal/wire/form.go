@@ -117,6 +117,22 @@ func (f *Form) Get(name string) (value string, present bool) {
 	return "", false
 }
 
+// Each calls yield with every parameter's full name and value, for records of
+// what was asked. The order is not fixed.
+func (f *Form) Each(yield func(name, value string)) { f.root.each("", yield) }
+
+func (n *node) each(prefix string, yield func(name, value string)) {
+	if n.set {
+		yield(prefix, n.value)
+	}
+	for name, kid := range n.kids {
+		if prefix != "" {
+			name = prefix + "." + name
+		}
+		kid.each(name, yield)
+	}
+}
+
 // Len returns the number of parameters.
 func (f *Form) Len() int { return f.size }
 

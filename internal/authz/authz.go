@@ -1,0 +1,168 @@
+// Package authz decides whether a caller may do something: it gathers the
+// policies that take part, sets the condition keys, and asks the policy engine.
+//
+// Invariant: keys that say who the caller is, through what session, when and
+// where, are set here and nowhere else; whoever asks cannot say them. A policy
+// that cannot be read denies whoever it concerns.
+package authz
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/authn"
+	"github.com/holdfast-iam/holdfast/internal/fault"
+	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/policy"
+)
+
+// Question is one thing that a caller wants to do.
+type Question struct {
+	Caller   *authn.Caller
+	Action   string
+	Resource string
+	Account  string // that owns the resource; empty: the caller's
+	// Context holds the operation's own keys; from a door also the network's.
+	Context        map[string][]string
+	Trust          string         // a role's trust policy: it must allow in any case
+	ResourcePolicy *policy.Policy // of the resource
+	Source         string         // client address
+	Secure         bool
+	Agent          string
+	Region         string
+	Now            time.Time
+	// FromDoor says that the client's connection is the asker's: its network
+	// keys come from Context, not from ours.
+	FromDoor bool
+}
+
+// Authorizer decides. Compiled documents are kept by their text, so equal ones
+// are held once.
+type Authorizer struct {
+	compiled atomic.Pointer[sync.Map]
+	size     atomic.Int64
+}
+
+// maxCompiled bounds the kept documents; at the bound it starts over.
+const maxCompiled = 1 << 17
+
+// Compiled returns the compiled form of a stored document. One that does not
+// parse compiles to a policy that denies everything: it was written by a
+// newer release or is damaged, and may have been a denial.
+func (z *Authorizer) Compiled(text string) *policy.Policy {
+	m := z.compiled.Load()
+	if m == nil || z.size.Load() > maxCompiled {
+		m = new(sync.Map)
+		z.compiled.Store(m)
+		z.size.Store(0)
+	}
+	if p, ok := m.Load(text); ok {
+		return p.(*policy.Policy)
+	}
+	d, err := policy.Parse([]byte(text))
+	if err != nil {
+		return denyAll
+	}
+	p, loaded := m.LoadOrStore(text, policy.Compile(d))
+	if !loaded {
+		z.size.Add(1)
+	}
+	return p.(*policy.Policy)
+}
+
+var denyAll = func() *policy.Policy {
+	d, err := policy.Parse([]byte(`{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}`))
+	if err != nil {
+		panic(err) // a constant
+	}
+	return policy.Compile(d)
+}()
+
+// Check returns nil if the caller may, else AccessDenied in AWS's words.
+func (z *Authorizer) Check(r record.Reader, q *Question) error {
+	d := z.Decide(r, q)
+	if d.Kind == policy.Allowed {
+		return nil
+	}
+	return fault.AccessDenied.Errorf("%s", z.Sentence(r, q, d))
+}
+
+// Sentence words a denial. Reasons about another account's policies are left
+// out: the caller learns that it is denied.
+func (z *Authorizer) Sentence(_ record.Reader, q *Question, d policy.Decision) string {
+	if q.Caller == nil {
+		return fmt.Sprintf("An anonymous caller is not authorized to perform: %s", q.Action)
+	}
+	if q.Account != "" && q.Account != q.Caller.Account && d.By == policy.Resource {
+		d = policy.Decision{}
+	}
+	return d.Sentence(q.Caller.ARN, q.Action, q.Resource)
+}
+
+// Decide asks the policy engine.
+func (z *Authorizer) Decide(r record.Reader, q *Question) policy.Decision {
+	p, req, ok := z.assemble(r, q)
+	if !ok {
+		return policy.Decision{}
+	}
+	return policy.Evaluate(&p, &req)
+}
+
+// Explain is Decide with everything that was considered.
+func (z *Authorizer) Explain(r record.Reader, q *Question) policy.Explanation {
+	p, req, ok := z.assemble(r, q)
+	if !ok {
+		return policy.Explanation{}
+	}
+	return policy.Explain(&p, &req)
+}
+
+func (z *Authorizer) assemble(r record.Reader, q *Question) (policy.Policies, policy.Request, bool) {
+	if q.Caller == nil || q.Caller.Kind == authn.Nobody {
+		return policy.Policies{}, policy.Request{}, false
+	}
+	g := gathering{z: z, r: r, ok: true}
+	p := g.policies(q)
+	req := policy.Request{Principal: principal(q.Caller), Action: q.Action, Resource: q.Resource, ResourceAccount: q.Account}
+	if req.ResourceAccount == "" {
+		req.ResourceAccount = q.Caller.Account
+	}
+	setKeys(r, &req.Context, q)
+	return p, req, g.ok
+}
+
+// principal is how policies see the caller.
+func principal(c *authn.Caller) policy.Principal {
+	p := policy.Principal{ARN: c.ARN, Account: c.Account, UniqueID: c.ID}
+	switch c.Kind {
+	case authn.Root, authn.RootSession:
+		p.Kind = policy.RootUser
+	case authn.User, authn.TokenSession:
+		p.Kind = policy.User
+	case authn.RoleSession:
+		p.Kind = policy.RoleSession
+		if role, err := record.Roles.Open(c.Principal); err == nil {
+			p.RoleARN = "arn:aws:iam::" + role.Account + ":role" + role.Path + role.Name
+			p.ServiceLinked = role.Service != ""
+		}
+	case authn.Federated:
+		p.Kind = policy.FederatedUser
+		p.UniqueID = ""
+	}
+	return p
+}
+
+// Matched names the statements that decided, as policy/statement.
+func Matched(d policy.Decision) []string {
+	var list []string
+	for _, m := range d.Matched() {
+		name := m.Sid
+		if name == "" {
+			name = fmt.Sprint(m.Statement)
+		}
+		list = append(list, m.Policy+"/"+name)
+	}
+	return list
+}
