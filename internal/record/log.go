@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/json"
@@ -177,4 +178,16 @@ func (b *Batch) Open(index uint64, chain Hash) ([]Public, error) {
 // Revision is the opaque name of (lineage, index) that clients see.
 func Revision(lineage string, index uint64) string {
 	return fmt.Sprintf("%s-%x", lineage, index)
+}
+
+// Marshal is json.Marshal without HTML escaping, which would change the bytes
+// of the values inside that digests are over.
+func Marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return b.Bytes()[:b.Len()-1], nil
 }

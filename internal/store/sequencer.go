@@ -1,0 +1,406 @@
+package store
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/internal/view"
+)
+
+// Limits of a group; etcd's own are set above them.
+const (
+	maxGroup      = 256
+	maxGroupBytes = 8 << 20
+	maxQueue      = 4096
+)
+
+// Window is how long a call id is remembered: twice the signature's skew and
+// the clocks' error (protocol rule 6).
+const Window = 12 * time.Minute
+
+// ErrUnavailable says that the store cannot take writes now, or that a
+// commit's outcome is not known: the caller may try again with the same call
+// id.
+var ErrUnavailable = errors.New("store: unavailable")
+
+// Call is one change that somebody asks for.
+type Call struct {
+	ID      string // call id; empty for system records
+	Account string // for the fair queue
+	Reduces bool   // deletions, deactivations, denials: may use the reserve
+	// Admit asks whether the credential is still good, before the call id is
+	// looked up.
+	Admit func(r record.Reader, now time.Time) error
+	// Apply makes the change and returns the log record's private part. It
+	// must be a function of its arguments: it can run again.
+	Apply func(tx record.Tx, now time.Time, index uint64) ([]byte, error)
+
+	done chan Outcome
+}
+
+// Outcome is what became of a call.
+type Outcome struct {
+	Err      error
+	Index    uint64 // of the call's own record; 0 when nothing was committed
+	Replayed bool   // the call id stands in the log at Index already
+	View     *view.View
+}
+
+// Events and effects of the Sequencer.
+type (
+	// Submit hands in a call.
+	Submit struct{ Call *Call }
+	// Group asks for the next commit, when none is in flight.
+	Group struct{}
+	// Committed is a commit's outcome.
+	Committed struct {
+		OK  bool
+		Err error
+	}
+	// Caught is the log from the settled view's index on, and the head read
+	// after it.
+	Caught struct {
+		Values []*record.LogValue
+		Raw    [][]byte
+		Err    error
+	}
+
+	// Commit asks the driver to commit.
+	Commit struct{ Txn *Txn }
+	// CatchUp asks the driver to read the log from an index.
+	CatchUp struct{ From uint64 }
+	// Publish hands on a confirmed commit.
+	Publish struct {
+		Value *record.LogValue
+		View  *view.View
+	}
+	// Answer tells a call's outcome.
+	Answer struct {
+		Call    *Call
+		Outcome Outcome
+	}
+)
+
+// Sequencer is the single-threaded machine that orders calls: no goroutine,
+// clock, randomness or I/O inside.
+type Sequencer struct {
+	Node string
+	Sign func(*record.Head)
+
+	view    *view.View
+	stored  []byte // the head as it stands in the store
+	queues  map[string][]*Call
+	turn    []string // accounts with waiting calls, in order of their turn
+	waiting int
+	ids     map[string]seen
+	expiry  []seen
+	flight  *flight
+	unknown bool // the last commit's outcome is not known
+}
+
+type seen struct {
+	id    string
+	index uint64
+	at    int64 // milliseconds
+}
+
+// flight is the commit that is under way.
+type flight struct {
+	value   record.LogValue
+	stored  []byte
+	next    *view.View
+	answers []Answer // of calls that committed
+	idle    []Answer // of calls that changed nothing: good once this is settled
+	ids     []seen
+}
+
+// NewSequencer starts at a settled view, whose head is stored as `stored`.
+func NewSequencer(node string, sign func(*record.Head), v *view.View, stored []byte) *Sequencer {
+	return &Sequencer{Node: node, Sign: sign, view: v, stored: stored, queues: map[string][]*Call{}, ids: map[string]seen{}}
+}
+
+// View returns the settled view.
+func (s *Sequencer) View() *view.View { return s.view }
+
+// Waiting says how many calls wait for a group.
+func (s *Sequencer) Waiting() int { return s.waiting }
+
+// Idle says whether a Group event would do something useful.
+func (s *Sequencer) Idle() bool { return s.flight == nil && s.waiting == 0 && !s.unknown }
+
+// Remember adds a call id of the log, when the machine is started.
+func (s *Sequencer) Remember(id string, index uint64, at int64) {
+	if id != "" {
+		s.ids[id] = seen{id, index, at}
+		s.expiry = append(s.expiry, seen{id, index, at})
+	}
+}
+
+// Step takes one event and says what is to be done.
+func (s *Sequencer) Step(event any, now time.Time) []any {
+	switch e := event.(type) {
+	case Submit:
+		return s.submit(e.Call)
+	case Group:
+		return s.group(now)
+	case Committed:
+		return s.committed(e)
+	case Caught:
+		return s.caught(e)
+	}
+	return nil
+}
+
+func (s *Sequencer) submit(c *Call) []any {
+	if s.waiting >= maxQueue {
+		return []any{Answer{c, Outcome{Err: fmt.Errorf("%w: too many writes wait", ErrUnavailable)}}}
+	}
+	if len(s.queues[c.Account]) == 0 {
+		s.turn = append(s.turn, c.Account)
+	}
+	s.queues[c.Account] = append(s.queues[c.Account], c)
+	s.waiting++
+	return nil
+}
+
+// next takes one call, accounts in turn, so that a busy one delays another by
+// one call at most.
+func (s *Sequencer) next() *Call {
+	if s.waiting == 0 {
+		return nil
+	}
+	account := s.turn[0]
+	s.turn = s.turn[1:]
+	q := s.queues[account]
+	c := q[0]
+	if len(q) == 1 {
+		delete(s.queues, account)
+	} else {
+		s.queues[account] = q[1:]
+		s.turn = append(s.turn, account)
+	}
+	s.waiting--
+	return c
+}
+
+// group applies waiting calls to the settled view and starts their commit. An
+// unknown outcome before it is fenced by the same comparison.
+func (s *Sequencer) group(now time.Time) []any {
+	if s.flight != nil || s.waiting == 0 && !s.unknown {
+		return nil
+	}
+	at := max(now.UnixMilli(), s.view.Head.Time)
+	f := &flight{}
+	pending := s.view.Begin()
+	index, chain, size := s.view.Head.Index, s.view.Head.Chain, 0
+	for n := 0; n < maxGroup && size < maxGroupBytes; n++ {
+		c := s.next()
+		if c == nil {
+			break
+		}
+		rec, ok := s.apply(f, pending, c, index+1, at)
+		if !ok {
+			continue
+		}
+		index++
+		size += len(rec.Public) + len(rec.Private)
+		chain = record.Link(chain, rec.Public, sha256.Sum256(rec.Private))
+		f.value.Records = append(f.value.Records, rec)
+	}
+	if len(f.value.Records) == 0 {
+		if !s.unknown {
+			return answers(f.idle) // settled: nothing was in doubt
+		}
+		rec := s.fence(index+1, at)
+		index++
+		chain = record.Link(chain, rec.Public, sha256.Sum256(rec.Private))
+		f.value.Records = append(f.value.Records, rec)
+	}
+	return s.launch(f, pending, index, chain, at)
+}
+
+func (s *Sequencer) launch(f *flight, pending *view.Pending, index uint64, chain record.Hash, at int64) []any {
+	state := pending.State()
+	head := s.view.Head
+	head.Index, head.Chain, head.Time, head.Format, head.Node = index, chain, at, record.Format, s.Node
+	head.State = state.Digest()
+	s.Sign(&head)
+	f.value.Head = head
+	f.next = &view.View{State: state, Head: head}
+	f.stored, _ = record.Marshal(&head) // plain fields: cannot fail
+	log, err := record.Marshal(&f.value)
+	if err != nil {
+		return answers(failed(f, fmt.Errorf("store: encode log: %w", err)))
+	}
+	s.flight = f
+	return []any{Commit{&Txn{Expect: s.stored, Head: f.stored, Index: index, Log: log, Changes: pending.Changes()}}}
+}
+
+// apply runs one call: credential, call id, then the call itself, on the group's
+// state so far.
+func (s *Sequencer) apply(f *flight, pending *view.Pending, c *Call, index uint64, at int64) (record.Logged, bool) {
+	now := time.UnixMilli(at).UTC()
+	if c.Admit != nil {
+		if err := c.Admit(pending, now); err != nil {
+			f.idle = append(f.idle, Answer{c, Outcome{Err: err, View: s.view}})
+			return record.Logged{}, false
+		}
+	}
+	if old, ok := s.find(f, c.ID); ok {
+		f.idle = append(f.idle, Answer{c, Outcome{Index: old.index, Replayed: true, View: s.view}})
+		return record.Logged{}, false
+	}
+	fork := pending.Fork()
+	private, err := c.Apply(fork, now, index)
+	if err == nil && len(private) == 0 {
+		err = errors.New("store: a call without a private part")
+	}
+	if err != nil {
+		f.idle = append(f.idle, Answer{c, Outcome{Err: err, View: s.view}})
+		return record.Logged{}, false
+	}
+	public, err := record.Marshal(record.Public{Index: index, Time: at, Format: record.Format, Call: c.ID, Changes: fork.Changes()})
+	if err != nil {
+		f.idle = append(f.idle, Answer{c, Outcome{Err: err, View: s.view}})
+		return record.Logged{}, false
+	}
+	pending.Adopt(fork)
+	f.answers = append(f.answers, Answer{c, Outcome{Index: index}})
+	if c.ID != "" {
+		f.ids = append(f.ids, seen{c.ID, index, at})
+	}
+	return record.Logged{Public: public, Private: private}, true
+}
+
+func (s *Sequencer) find(f *flight, id string) (seen, bool) {
+	if id == "" {
+		return seen{}, false
+	}
+	for _, x := range f.ids {
+		if x.id == id {
+			return x, true
+		}
+	}
+	x, ok := s.ids[id]
+	return x, ok
+}
+
+// fence is an empty record: its commit, or refusal, settles the one before.
+func (s *Sequencer) fence(index uint64, at int64) record.Logged {
+	public, _ := record.Marshal(record.Public{Index: index, Time: at, Format: record.Format})
+	private, _ := record.Marshal(record.Private{Caller: s.Node, Operation: "fence"})
+	return record.Logged{Public: public, Private: private}
+}
+
+func (s *Sequencer) committed(e Committed) []any {
+	f := s.flight
+	if f == nil {
+		return nil
+	}
+	s.flight = nil
+	switch {
+	case e.Err != nil:
+		s.unknown = true
+		return answers(failed(f, fmt.Errorf("%w: the outcome of the commit is not known", ErrUnavailable)))
+	case !e.OK:
+		// The head is another: the commit in doubt went through, or somebody
+		// else committed. Nothing of this group happened; read the log.
+		s.requeue(f)
+		return []any{CatchUp{s.view.Head.Index + 1}}
+	}
+	s.unknown = false
+	s.settle(f.next, f.stored)
+	s.remember(f.ids, f.value.Head.Time)
+	out := []any{Publish{&f.value, f.next}}
+	for _, a := range f.answers {
+		a.Outcome.View = f.next
+		out = append(out, a)
+	}
+	for _, a := range f.idle {
+		a.Outcome.View = f.next
+		out = append(out, a)
+	}
+	return out
+}
+
+// requeue puts a refused group's calls back at the front of their queues.
+func (s *Sequencer) requeue(f *flight) {
+	all := append(append([]Answer{}, f.answers...), f.idle...)
+	for i := len(all) - 1; i >= 0; i-- {
+		c := all[i].Call
+		if len(s.queues[c.Account]) == 0 {
+			s.turn = append(s.turn, c.Account)
+		}
+		s.queues[c.Account] = append([]*Call{c}, s.queues[c.Account]...)
+		s.waiting++
+	}
+}
+
+// caught takes the log's records that this machine did not know.
+func (s *Sequencer) caught(e Caught) []any {
+	if e.Err != nil {
+		return []any{CatchUp{s.view.Head.Index + 1}}
+	}
+	var out []any
+	for i, v := range e.Values {
+		records, err := v.Batch().Open(s.view.Head.Index, s.view.Head.Chain)
+		if err != nil {
+			return append(out, CatchUp{s.view.Head.Index + 1})
+		}
+		p := s.view.Begin()
+		var ids []seen
+		for _, r := range records {
+			p.Apply(r.Changes)
+			if r.Call != "" {
+				ids = append(ids, seen{r.Call, r.Index, r.Time})
+			}
+		}
+		next := &view.View{State: p.State(), Head: v.Head}
+		if next.Digest() != v.Head.State {
+			return append(out, CatchUp{s.view.Head.Index + 1})
+		}
+		stored, _ := record.Marshal(&v.Head)
+		s.settle(next, stored)
+		s.remember(ids, v.Head.Time)
+		out = append(out, Publish{e.Values[i], next})
+	}
+	s.unknown = false
+	return out
+}
+
+func (s *Sequencer) settle(v *view.View, stored []byte) { s.view, s.stored = v, stored }
+
+// remember keeps the call ids of a commit and forgets those out of the window.
+func (s *Sequencer) remember(ids []seen, now int64) {
+	for _, x := range ids {
+		s.ids[x.id] = x
+		s.expiry = append(s.expiry, x)
+	}
+	for len(s.expiry) > 0 && s.expiry[0].at < now-Window.Milliseconds() {
+		if old := s.expiry[0]; s.ids[old.id].index == old.index {
+			delete(s.ids, old.id)
+		}
+		s.expiry = s.expiry[1:]
+	}
+}
+
+// failed answers every call of a group with an error.
+func failed(f *flight, err error) []Answer {
+	var out []Answer
+	for _, a := range append(append([]Answer{}, f.answers...), f.idle...) {
+		a.Outcome = Outcome{Err: err}
+		out = append(out, a)
+	}
+	return out
+}
+
+func answers(list []Answer) []any {
+	out := make([]any, len(list))
+	for i, a := range list {
+		out[i] = a
+	}
+	return out
+}

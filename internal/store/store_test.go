@@ -1,0 +1,276 @@
+package store_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/internal/store"
+	"github.com/holdfast-iam/holdfast/internal/store/storetest"
+	"github.com/holdfast-iam/holdfast/internal/view"
+)
+
+func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+func TestMemoryKeepsTheContract(t *testing.T) {
+	storetest.Run(t, func(*testing.T) store.KV { return &store.Memory{} }, nil)
+}
+
+func TestEtcdKeepsTheContractAlsoWhenOpenedAgain(t *testing.T) {
+	dir := t.TempDir()
+	run, err := os.MkdirTemp("", "hf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(run)
+	open := func(t *testing.T) store.KV {
+		kv, err := store.OpenEtcd(store.EtcdConfig{Dir: filepath.Join(dir, "etcd"), Run: run, Quota: store.DefaultQuota, Log: quiet()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return kv
+	}
+	storetest.Run(t, open, func(t *testing.T, old store.KV) store.KV {
+		if err := old.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return open(t)
+	})
+}
+
+// flaky is a memory store whose commits may lose their answers, before or
+// after they took effect.
+type flaky struct {
+	store.Memory
+	mu   sync.Mutex
+	seed uint64
+	rate uint64 // of 100
+}
+
+var errLost = errors.New("the answer was lost")
+
+func (f *flaky) Commit(ctx context.Context, t *store.Txn) (bool, error) {
+	f.mu.Lock()
+	f.seed = f.seed*6364136223846793005 + 1442695040888963407
+	draw := f.seed >> 33
+	f.mu.Unlock()
+	if draw%100 < f.rate {
+		if draw&1024 != 0 {
+			_, _ = f.Memory.Commit(ctx, t)
+		}
+		return false, errLost
+	}
+	return f.Memory.Commit(ctx, t)
+}
+
+func genesis(t testing.TB) (*record.Genesis, []record.Change) {
+	t.Helper()
+	g := &record.Genesis{Cluster: "c", Lineage: "l", Mode: "development", HashSeed: make([]byte, 16)}
+	value, err := record.Geneses.Encode(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g, []record.Change{{Key: record.Geneses.Key(g), Value: value}}
+}
+
+func writer(t testing.TB, kv store.KV) *store.Writer {
+	t.Helper()
+	w := &store.Writer{KV: kv, Node: "n", Sign: func(*record.Head) {}, Now: time.Now, Log: quiet()}
+	if err := w.Open(context.Background(), func(*record.Head, *view.State) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if w.View() == nil {
+		g, changes := genesis(t)
+		if err := w.Genesis(context.Background(), g, changes); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return w
+}
+
+func running(t testing.TB, w *store.Writer) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+}
+
+// counter is a call that adds one user, named after how many there are.
+func counter(id string) store.Call {
+	sum := sha256.Sum256([]byte(id))
+	return store.Call{ID: hex.EncodeToString(sum[:]), Account: "1", Apply: func(tx record.Tx, _ time.Time, index uint64) ([]byte, error) {
+		u := &record.User{Account: "1", ID: id, Name: id, Path: "/"}
+		if record.Has(tx, record.Users, "1", id) {
+			return nil, fmt.Errorf("%s happened twice", id)
+		}
+		return []byte(`{"op":"add"}`), record.Put(tx, record.Users, u)
+	}}
+}
+
+func TestAnAcknowledgedCallIsInTheLogOnceWhateverAnswersAreLost(t *testing.T) {
+	kv := &flaky{seed: 42}
+	w := writer(t, kv)
+	kv.mu.Lock()
+	kv.rate = 30
+	kv.mu.Unlock()
+	running(t, w)
+	var all sync.WaitGroup
+	for c := range 8 {
+		all.Go(func() {
+			for i := range 25 {
+				id := fmt.Sprintf("%d-%d", c, i)
+				for { // as a client does: again, with the same call id
+					o := w.Do(context.Background(), counter(id))
+					if o.Err == nil {
+						break
+					}
+					if !errors.Is(o.Err, store.ErrUnavailable) {
+						t.Errorf("%s: %v", id, o.Err)
+						return
+					}
+				}
+			}
+		})
+	}
+	all.Wait()
+	kv.mu.Lock()
+	kv.rate = 0
+	kv.mu.Unlock()
+	v := w.View()
+	if n := v.Len() - 1; n != 200 {
+		t.Errorf("%d users, want 200", n)
+	}
+	again := writer(t, &kv.Memory)
+	if again.View().Digest() != v.Digest() || again.View().Head.Index != v.Head.Index {
+		t.Errorf("opened again it is another state")
+	}
+}
+
+func TestACallIsAdmittedOnTheStateOfItsOwnCommit(t *testing.T) {
+	w := writer(t, &store.Memory{})
+	running(t, w)
+	if o := w.Do(context.Background(), counter("key")); o.Err != nil {
+		t.Fatal(o.Err)
+	}
+	remove := store.Call{Account: "1", Apply: func(tx record.Tx, _ time.Time, _ uint64) ([]byte, error) {
+		tx.Delete(record.MakeKey("user", "1", "key"))
+		return []byte(`{"op":"remove"}`), nil
+	}}
+	gone := errors.New("the credential is gone")
+	late := counter("late")
+	late.Admit = func(r record.Reader, _ time.Time) error {
+		if !record.Has(r, record.Users, "1", "key") {
+			return gone
+		}
+		return nil
+	}
+	var all sync.WaitGroup
+	var removed store.Outcome
+	all.Go(func() { removed = w.Do(context.Background(), remove) })
+	all.Wait()
+	if o := w.Do(context.Background(), late); removed.Err != nil || !errors.Is(o.Err, gone) || o.Index != 0 {
+		t.Errorf("removed %v, late %+v", removed.Err, o)
+	}
+}
+
+func TestARepeatedCallGetsTheIndexOfTheFirstAlsoAfterARestart(t *testing.T) {
+	kv := &store.Memory{}
+	w := writer(t, kv)
+	running(t, w)
+	first := w.Do(context.Background(), counter("a"))
+	second := w.Do(context.Background(), counter("a"))
+	if first.Err != nil || second.Err != nil || !second.Replayed || second.Index != first.Index {
+		t.Fatalf("%+v %+v", first, second)
+	}
+	again := writer(t, kv)
+	running(t, again)
+	third := again.Do(context.Background(), counter("a"))
+	if !third.Replayed || third.Index != first.Index {
+		t.Errorf("%+v", third)
+	}
+	if p, err := again.Private(context.Background(), first.Index); err != nil || string(p) != `{"op":"add"}` {
+		t.Errorf("%s %v", p, err)
+	}
+}
+
+func TestAFullDiskRefusesWritesButNotWhatReduces(t *testing.T) {
+	w := writer(t, &store.Memory{})
+	w.Free, w.Floor = func() uint64 { return 70 }, 100
+	running(t, w)
+	if o := w.Do(context.Background(), counter("a")); !errors.Is(o.Err, store.ErrUnavailable) {
+		t.Errorf("%v", o.Err)
+	}
+	c := counter("b")
+	c.Reduces = true
+	if o := w.Do(context.Background(), c); o.Err != nil {
+		t.Errorf("%v", o.Err)
+	}
+}
+
+func TestALinearizableReadSeesEveryAcknowledgedWrite(t *testing.T) {
+	w := writer(t, &store.Memory{})
+	running(t, w)
+	for i := range 100 {
+		o := w.Do(context.Background(), counter(fmt.Sprint(i)))
+		v, err := w.Linearizable(context.Background())
+		if err != nil || v.Head.Index < o.Index {
+			t.Fatalf("%v: read %d after %d", err, v.Head.Index, o.Index)
+		}
+	}
+}
+
+func TestADamagedStoreIsRefused(t *testing.T) {
+	kv := &store.Memory{}
+	w := writer(t, kv)
+	head, err := kv.Head(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := kv.Commit(context.Background(), &store.Txn{Expect: head, Head: head, Index: 99, Log: []byte("{}"), Changes: []record.Change{{Key: "user/1/x", Value: []byte("{}")}}}); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	_ = w
+	again := &store.Writer{KV: kv, Node: "n", Sign: func(*record.Head) {}, Now: time.Now, Log: quiet()}
+	if err := again.Open(context.Background(), func(*record.Head, *view.State) error { return nil }); err == nil {
+		t.Error("opened")
+	}
+}
+
+func BenchmarkWriterOverEtcdWith64Clients(b *testing.B) {
+	run, err := os.MkdirTemp("", "hf")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer os.RemoveAll(run)
+	kv, err := store.OpenEtcd(store.EtcdConfig{Dir: filepath.Join(run, "etcd"), Run: run, Quota: store.DefaultQuota, Log: quiet()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer kv.Close()
+	w := writer(b, kv)
+	running(b, w)
+	b.SetParallelism(32)
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		me := fmt.Sprintf("%p", pb)
+		for i := 0; pb.Next(); i++ {
+			if o := w.Do(context.Background(), counter(fmt.Sprint(me, i))); o.Err != nil {
+				b.Error(o.Err)
+			}
+		}
+	})
+}

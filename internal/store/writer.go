@@ -1,0 +1,421 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/internal/view"
+)
+
+// Writer drives a Sequencer over a KV. Run must be running for Do to be
+// answered.
+type Writer struct {
+	KV   KV
+	Node string
+	Sign func(*record.Head)
+	Now  func() time.Time
+	Log  *slog.Logger
+	// OnCommit is called for every confirmed commit, in order, before its
+	// calls are answered.
+	OnCommit func(*record.LogValue, *view.View)
+	// Free says how many bytes the disk has left; nil: enough.
+	Free func() uint64
+	// Floor is the free space below which writes are refused; calls that
+	// reduce are refused at half of it.
+	Floor uint64
+	// LogBytes bounds the kept log; 0 means a quarter of DefaultQuota.
+	LogBytes int64
+	// Audited is the last index that the audit sink has; the log is not
+	// trimmed past it. Nil: nothing waits.
+	Audited func() uint64
+
+	machine *Sequencer
+	calls   chan *Call
+	view    atomic.Pointer[view.View]
+	reads   linearizer
+	kept    []kept
+	bytes   int64
+	checked time.Time
+	full    int // 0 room, 1 only for what reduces, 2 for nothing
+}
+
+// kept is one commit in the log.
+type kept struct {
+	index uint64
+	at    int64
+	size  int64
+}
+
+// Open loads what the KV holds. An empty KV gives a nil view: Genesis is next.
+func (w *Writer) Open(ctx context.Context, verify func(*record.Head, *view.State) error) error {
+	w.calls = make(chan *Call, maxGroup)
+	raw, err := w.KV.Head(ctx)
+	if err != nil || raw == nil {
+		return err
+	}
+	var head record.Head
+	if err := json.Unmarshal(raw, &head); err != nil {
+		return fmt.Errorf("store: the head cannot be read: %w", err)
+	}
+	state, err := w.load(ctx)
+	if err != nil {
+		return err
+	}
+	if state.Digest() != head.State {
+		return fmt.Errorf("store: the records do not come to the digest of the head at index %d: the store is damaged", head.Index)
+	}
+	if err := verify(&head, state); err != nil {
+		return err
+	}
+	w.start(&view.View{State: state, Head: head}, raw)
+	return w.replayLog(ctx)
+}
+
+func (w *Writer) start(v *view.View, raw []byte) {
+	w.machine = NewSequencer(w.Node, w.Sign, v, raw)
+	w.view.Store(v)
+}
+
+// load reads all records. The hash seed stands in the Genesis record.
+func (w *Writer) load(ctx context.Context) (*view.State, error) {
+	var entries []*record.Entry
+	err := w.KV.State(ctx, func(key record.Key, value []byte) bool {
+		entries = append(entries, record.NewEntry(key, value))
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	var seed []byte
+	for _, e := range entries {
+		if e.Key.Kind() == record.Geneses.Name {
+			g, err := record.Geneses.Open(e)
+			if err != nil {
+				return nil, err
+			}
+			seed = g.HashSeed
+		}
+	}
+	return view.Build(seed, func(yield func(*record.Entry) bool) {
+		for _, e := range entries {
+			if !yield(e) {
+				return
+			}
+		}
+	}, runtime.NumCPU()), nil
+}
+
+// replayLog rebuilds what is kept of the log: call ids and sizes.
+func (w *Writer) replayLog(ctx context.Context) error {
+	var failed error
+	err := w.KV.Log(ctx, 0, func(index uint64, value []byte) bool {
+		var l record.LogValue
+		if failed = json.Unmarshal(value, &l); failed != nil {
+			return false
+		}
+		for _, r := range l.Records {
+			var p record.Public
+			if failed = json.Unmarshal(r.Public, &p); failed != nil {
+				return false
+			}
+			w.machine.Remember(p.Call, p.Index, p.Time)
+		}
+		w.keep(index, l.Head.Time, len(value))
+		return true
+	})
+	return errors.Join(err, failed)
+}
+
+func (w *Writer) keep(index uint64, at int64, size int) {
+	w.kept = append(w.kept, kept{index, at, int64(size)})
+	w.bytes += int64(size)
+}
+
+// Genesis makes the first commit of a new lineage.
+func (w *Writer) Genesis(ctx context.Context, g *record.Genesis, changes []record.Change) error {
+	head := record.Head{Cluster: g.Cluster, Lineage: g.Lineage, Format: record.Format}
+	w.start(&view.View{State: view.Empty(g.HashSeed), Head: head}, nil)
+	call := &Call{Apply: func(tx record.Tx, _ time.Time, _ uint64) ([]byte, error) {
+		for _, c := range changes {
+			if err := tx.Put(c.Key, c.Value); err != nil {
+				return nil, err
+			}
+		}
+		return record.Marshal(record.Private{Caller: w.Node, Operation: "genesis"})
+	}}
+	call.done = make(chan Outcome, 1)
+	w.perform(ctx, w.machine.Step(Submit{call}, w.Now()))
+	w.perform(ctx, w.machine.Step(Group{}, w.Now()))
+	select {
+	case o := <-call.done:
+		return o.Err
+	default:
+		return errors.New("store: genesis was not committed")
+	}
+}
+
+// View returns the settled view.
+func (w *Writer) View() *view.View { return w.view.Load() }
+
+// Do hands a call to the sequencer and waits for its outcome.
+func (w *Writer) Do(ctx context.Context, c Call) Outcome {
+	c.done = make(chan Outcome, 1)
+	select {
+	case w.calls <- &c:
+	case <-ctx.Done():
+		return Outcome{Err: fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())}
+	}
+	select {
+	case o := <-c.done:
+		return o
+	case <-ctx.Done():
+		return Outcome{Err: fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())}
+	}
+}
+
+// System commits a change that no client asked for.
+func (w *Writer) System(ctx context.Context, operation string, apply func(tx record.Tx, now time.Time) error) Outcome {
+	return w.Do(ctx, Call{Reduces: true, Apply: func(tx record.Tx, now time.Time, _ uint64) ([]byte, error) {
+		if err := apply(tx, now); err != nil {
+			return nil, err
+		}
+		return record.Marshal(record.Private{Caller: w.Node, Operation: operation})
+	}})
+}
+
+// retryPause is how long the driver waits before it asks a failing store
+// again.
+const retryPause = 50 * time.Millisecond
+
+// Run sequences calls until ctx ends.
+func (w *Writer) Run(ctx context.Context) error {
+	for {
+		if w.machine.Idle() {
+			select {
+			case <-ctx.Done():
+				return nil
+			case c := <-w.calls:
+				w.submit(ctx, c)
+			}
+		}
+		// Callers just answered ask again at once: two rounds of the scheduler
+		// let them join this group.
+		for range 2 {
+			runtime.Gosched()
+			w.drain(ctx)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		w.perform(ctx, w.machine.Step(Group{}, w.Now()))
+		w.trim(ctx)
+	}
+}
+
+func (w *Writer) drain(ctx context.Context) {
+	for range maxQueue {
+		select {
+		case c := <-w.calls:
+			w.submit(ctx, c)
+		default:
+			return
+		}
+	}
+}
+
+// submit refuses what the disk has no room for; the machine takes the rest.
+func (w *Writer) submit(ctx context.Context, c *Call) {
+	if full := w.fullness(); full == 2 || full == 1 && !c.Reduces {
+		c.done <- Outcome{Err: fmt.Errorf("%w: the control plane's disk is almost full", ErrUnavailable)}
+		return
+	}
+	w.perform(ctx, w.machine.Step(Submit{c}, w.Now()))
+}
+
+// fullness asks for free space at most once a second.
+func (w *Writer) fullness() int {
+	now := w.Now()
+	if w.Free == nil || now.Sub(w.checked) < time.Second && !now.Before(w.checked) {
+		return w.full
+	}
+	w.checked, w.full = now, 0
+	switch free := w.Free(); {
+	case free < w.Floor/2:
+		w.full = 2
+	case free < w.Floor:
+		w.full = 1
+	}
+	return w.full
+}
+
+// perform does what the machine asks for.
+func (w *Writer) perform(ctx context.Context, effects []any) {
+	for _, effect := range effects {
+		switch e := effect.(type) {
+		case Commit:
+			ok, err := w.KV.Commit(ctx, e.Txn)
+			if err != nil {
+				w.Log.Error("commit", "index", e.Txn.Index, "error", err)
+				pause(ctx, retryPause)
+			}
+			if ok && err == nil {
+				w.keep(e.Txn.Index, w.Now().UnixMilli(), len(e.Txn.Log))
+			}
+			w.perform(ctx, w.machine.Step(Committed{ok, err}, w.Now()))
+		case CatchUp:
+			if ctx.Err() != nil {
+				return
+			}
+			w.perform(ctx, w.machine.Step(w.catchUp(ctx, e.From), w.Now()))
+		case Publish:
+			w.view.Store(e.View)
+			if w.OnCommit != nil {
+				w.OnCommit(e.Value, e.View)
+			}
+		case Answer:
+			e.Call.done <- e.Outcome
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+func (w *Writer) catchUp(ctx context.Context, from uint64) Caught {
+	var c Caught
+	err := w.KV.Log(ctx, from, func(_ uint64, value []byte) bool {
+		v := new(record.LogValue)
+		if c.Err = json.Unmarshal(value, v); c.Err != nil {
+			return false
+		}
+		c.Values = append(c.Values, v)
+		return true
+	})
+	if c.Err = errors.Join(c.Err, err); c.Err != nil {
+		w.Log.Error("read the log", "from", from, "error", c.Err)
+		pause(ctx, retryPause)
+	}
+	return c
+}
+
+// trim removes the oldest of the log beyond its size, never what the audit
+// lacks, nor what the call-id window needs.
+func (w *Writer) trim(ctx context.Context) {
+	limit := w.LogBytes
+	if limit == 0 {
+		limit = DefaultQuota / 4
+	}
+	if w.bytes <= limit {
+		return
+	}
+	audited := w.machine.View().Head.Index
+	if w.Audited != nil {
+		audited = w.Audited()
+	}
+	horizon := w.Now().Add(-Window).UnixMilli()
+	n, size := 0, int64(0)
+	for n < len(w.kept)-1 && w.bytes-size > limit*9/10 && w.kept[n].index <= audited && w.kept[n].at < horizon {
+		size += w.kept[n].size
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	if err := w.KV.Trim(ctx, w.kept[n-1].index+1); err != nil {
+		w.Log.Error("trim the log", "error", err)
+		return
+	}
+	w.kept, w.bytes = append([]kept{}, w.kept[n:]...), w.bytes-size
+}
+
+// Private returns the private part of the log record at index.
+func (w *Writer) Private(ctx context.Context, index uint64) ([]byte, error) {
+	var found []byte
+	var failed error
+	err := w.KV.Log(ctx, index, func(_ uint64, value []byte) bool {
+		var l record.LogValue
+		if failed = json.Unmarshal(value, &l); failed != nil {
+			return false
+		}
+		first := l.Head.Index - uint64(len(l.Records)) + 1
+		if index >= first && index <= l.Head.Index {
+			found = l.Records[index-first].Private
+		}
+		return false
+	})
+	if err = errors.Join(err, failed); err == nil && found == nil {
+		err = fmt.Errorf("store: the log has no record %d any more", index)
+	}
+	return found, err
+}
+
+// linearizer lets concurrent reads share one read of the head.
+type linearizer struct {
+	mu   sync.Mutex
+	next *headRead
+}
+
+type headRead struct {
+	done chan struct{}
+	err  error
+	head []byte
+}
+
+// Linearizable returns a view at least as new as a read of the head that was
+// begun after this call. Without quorum: the settled view, and an error.
+func (w *Writer) Linearizable(ctx context.Context) (*view.View, error) {
+	r := w.reads.join(func(r *headRead) { r.head, r.err = w.KV.Head(ctx) })
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		return w.View(), ctx.Err()
+	}
+	v := w.View()
+	if r.err != nil {
+		return v, fmt.Errorf("%w: %w", ErrUnavailable, r.err)
+	}
+	var head record.Head
+	if err := json.Unmarshal(r.head, &head); err != nil {
+		return v, err
+	}
+	for v.Head.Index < head.Index { // the commit is confirmed and about to be published
+		pause(ctx, time.Millisecond)
+		if ctx.Err() != nil {
+			return v, ctx.Err()
+		}
+		v = w.View()
+	}
+	return v, nil
+}
+
+// join returns a read that begins after the call: the one that waits for the
+// read under way, or a new one.
+func (l *linearizer) join(read func(*headRead)) *headRead {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.next != nil {
+		return l.next
+	}
+	r := &headRead{done: make(chan struct{})}
+	l.next = r
+	go func() {
+		l.mu.Lock()
+		l.next = nil // who comes from now on needs a later read
+		l.mu.Unlock()
+		read(r)
+		close(r.done)
+	}()
+	return r
+}
