@@ -1,0 +1,297 @@
+// Package feed is the ordered change stream from the committing process to
+// everyone who follows: ranges up to a signed head, snapshots, heartbeats, and
+// the set of nodes that writes wait for.
+//
+// Invariant: nothing is pushed before its commit is confirmed, and a slow
+// follower costs the others nothing: it falls back to the ring, or a snapshot.
+package feed
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/holdfast-iam/holdfast/internal/peer"
+	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
+	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/internal/view"
+)
+
+// Limits of the hub.
+const (
+	ringBatches   = 1024
+	partBytes     = 1 << 20
+	heartbeatEach = 500 * time.Millisecond
+)
+
+// Hub serves followers on the committing process.
+type Hub struct {
+	peerpb.UnimplementedFeedServer
+	Now func() time.Time
+	// Heartbeat returns the head as a linearizable read found it just now,
+	// signed with the present time.
+	Heartbeat func(context.Context) (*record.Head, error)
+
+	mu      sync.Mutex
+	ring    []ringed
+	view    *view.View
+	changed chan struct{} // closed and replaced at every publish
+	set     *InSync
+	answers map[uint64]chan []string
+	asked   uint64
+}
+
+type ringed struct {
+	first, last uint64
+	bytes       []byte
+}
+
+// Start gives the hub its first view.
+func (h *Hub) Start(v *view.View) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.view, h.changed, h.answers = v, make(chan struct{}), map[uint64]chan []string{}
+	h.set = NewInSync(enrolled(v), h.Now())
+}
+
+// enrolled lists the unfenced Region nodes of a view. A record that cannot be
+// read is still somebody to wait for.
+func enrolled(v *view.View) []string {
+	var ids []string
+	v.Range(record.NodeByID.Name, "", "", func(id string, e *record.Entry) bool {
+		n, err := record.Nodes.Open(e)
+		if err != nil || n.Role == record.RegionNode && !n.Fenced {
+			ids = append(ids, id)
+		}
+		return true
+	})
+	return ids
+}
+
+// Publish hands a confirmed commit to the followers. It never blocks.
+func (h *Hub) Publish(l *record.LogValue, v *view.View) {
+	b, err := record.Marshal(l.Batch())
+	if err != nil {
+		panic("feed: a committed batch does not encode: " + err.Error()) // plain data: a mistake of ours
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.view = v
+	h.ring = append(h.ring, ringed{l.Head.Index - uint64(len(l.Records)) + 1, l.Head.Index, b})
+	if len(h.ring) > ringBatches {
+		h.ring = append([]ringed{}, h.ring[len(h.ring)-ringBatches:]...)
+	}
+	close(h.changed)
+	h.changed = make(chan struct{})
+	h.answer(h.set.Step(Enrolled{enrolled(v)}, h.Now()))
+	h.answer(h.set.Step(Published{l.Head.Index}, h.Now()))
+}
+
+func (h *Hub) answer(list []Answered) {
+	for _, a := range list {
+		if c := h.answers[a.ID]; c != nil {
+			c <- a.Missing // has room
+			delete(h.answers, a.ID)
+		}
+	}
+}
+
+// Run lets time pass for the in-sync set until ctx ends.
+func (h *Hub) Run(ctx context.Context) error {
+	for {
+		h.mu.Lock()
+		h.answer(h.set.Step(Tick{}, h.Now()))
+		next := h.set.Next(h.Now())
+		h.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(min(next, 20*time.Millisecond)):
+		}
+	}
+}
+
+// Wait returns when the in-sync nodes have applied index, or after the bound:
+// with the enrolled nodes that have not.
+func (h *Hub) Wait(ctx context.Context, index uint64) []string {
+	h.mu.Lock()
+	h.asked++
+	id, c := h.asked, make(chan []string, 1)
+	h.answers[id] = c
+	h.answer(h.set.Step(Asked{id, index}, h.Now()))
+	h.mu.Unlock()
+	select {
+	case missing := <-c:
+		return missing
+	case <-ctx.Done():
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.answers, id)
+		return h.set.missing(index)
+	}
+}
+
+// Known says whether every enrolled node has acknowledged index.
+func (h *Hub) Known(index uint64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.set.missing(index)) == 0
+}
+
+// Members lists the in-sync set, and the enrolled nodes behind the head.
+func (h *Hub) Members() (in, behind []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.set.Members(), h.set.missing(h.view.Head.Index)
+}
+
+// Follow serves one follower.
+func (h *Hub) Follow(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down]) error {
+	up, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	if up.Hello == nil {
+		return status.Error(codes.InvalidArgument, "hello comes first")
+	}
+	node := peer.Caller(stream.Context())
+	go h.acknowledge(stream, node.ID)
+	at, err := h.greet(stream, up.Hello)
+	if err != nil {
+		return err
+	}
+	return h.pump(stream, at)
+}
+
+// acknowledge takes a follower's acknowledgements until its stream ends.
+func (h *Hub) acknowledge(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down], node string) {
+	for {
+		up, err := stream.Recv()
+		if err != nil {
+			return
+		}
+		h.mu.Lock()
+		h.answer(h.set.Step(Acked{node, up.Acknowledged}, h.Now()))
+		h.mu.Unlock()
+	}
+}
+
+// greet sends a snapshot to a follower that the ring cannot serve, and returns
+// the index from which it goes on.
+func (h *Hub) greet(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down], hello *peerpb.Hello) (uint64, error) {
+	h.mu.Lock()
+	v, ring := h.view, h.ring
+	h.mu.Unlock()
+	same := hello.Lineage == v.Head.Lineage && hello.Index <= v.Head.Index
+	if same && (hello.Index == v.Head.Index && string(hello.Chain) == string(v.Head.Chain[:]) || len(ring) > 0 && hello.Index > 0 && hello.Index+1 >= ring[0].first) {
+		return hello.Index, nil
+	}
+	return v.Head.Index, h.snapshot(stream, v)
+}
+
+func (h *Hub) snapshot(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down], v *view.View) error {
+	head, err := record.Marshal(&v.Head)
+	if err != nil {
+		return err
+	}
+	var seed []byte
+	if g, err := record.Get(v, record.Geneses, record.None, "genesis"); err == nil {
+		seed = g.HashSeed
+	}
+	send := func(d *peerpb.Down) error { return stream.Send(d) }
+	if err := send(&peerpb.Down{Frame: &peerpb.Down_Snapshot{Snapshot: &peerpb.SnapshotBegin{Head: head, Seed: seed, Records: uint64(v.Len())}}}); err != nil {
+		return err
+	}
+	part, size := &peerpb.SnapshotPart{}, 0
+	var failed error
+	v.All(func(e *record.Entry) bool {
+		value, err := e.Stored()
+		if err != nil {
+			failed = err
+			return false
+		}
+		part.Entries = append(part.Entries, &peerpb.Entry{Key: string(e.Key), Value: value})
+		if size += len(value) + len(e.Key); size >= partBytes {
+			failed = send(&peerpb.Down{Frame: &peerpb.Down_Part{Part: part}})
+			part, size = &peerpb.SnapshotPart{}, 0
+		}
+		return failed == nil
+	})
+	if failed != nil {
+		return failed
+	}
+	part.Last = true
+	return send(&peerpb.Down{Frame: &peerpb.Down_Part{Part: part}})
+}
+
+// pump sends batches as they are published, and heartbeats between them.
+func (h *Hub) pump(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down], at uint64) error {
+	ctx := stream.Context()
+	beat := time.NewTicker(heartbeatEach)
+	defer beat.Stop()
+	if err := h.beat(ctx, stream); err != nil {
+		return err
+	}
+	ready := false
+	for {
+		batches, changed, ok := h.after(at)
+		if !ok {
+			return status.Error(codes.OutOfRange, "too far behind: follow again from a snapshot")
+		}
+		for _, b := range batches {
+			if err := stream.Send(&peerpb.Down{Frame: &peerpb.Down_Batch{Batch: b.bytes}}); err != nil {
+				return err
+			}
+			at = b.last
+		}
+		if !ready {
+			ready = true
+			if err := stream.Send(&peerpb.Down{Frame: &peerpb.Down_Ready{Ready: &peerpb.Ready{}}}); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		case <-beat.C:
+			if err := h.beat(ctx, stream); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// beat sends a heartbeat when the head can be read; without quorum there is
+// none, and the follower's age grows.
+func (h *Hub) beat(ctx context.Context, stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down]) error {
+	head, err := h.Heartbeat(ctx)
+	if err != nil {
+		return nil
+	}
+	b, err := record.Marshal(head)
+	if err != nil {
+		return err
+	}
+	return stream.Send(&peerpb.Down{Frame: &peerpb.Down_Heartbeat{Heartbeat: b}})
+}
+
+// after returns the ring's batches above an index, and what will be closed at
+// the next publish.
+func (h *Hub) after(at uint64) (list []ringed, changed chan struct{}, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if at >= h.view.Head.Index {
+		return nil, h.changed, true
+	}
+	for _, b := range h.ring {
+		if b.last > at {
+			list = append(list, b)
+		}
+	}
+	return list, h.changed, len(list) > 0 && list[0].first <= at+1
+}

@@ -1,0 +1,100 @@
+package iam
+
+import (
+	"regexp"
+
+	"github.com/holdfast-iam/holdfast/internal/api"
+	"github.com/holdfast-iam/holdfast/internal/fault"
+	"github.com/holdfast-iam/holdfast/internal/record"
+)
+
+func accountOps() []api.Op {
+	return []api.Op{
+		write("CreateAccountAlias", anything[aliasIn], createAccountAlias),
+		write("DeleteAccountAlias", anything[aliasIn], deleteAccountAlias),
+		read("ListAccountAliases", anything[pageIn], listAccountAliases),
+		read("GetAccountSummary", anything[struct{}], getAccountSummary),
+	}
+}
+
+type pageIn struct{ page }
+
+type aliasIn struct {
+	AccountAlias Alias `q:"required"`
+}
+
+var aliasForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+
+func createAccountAlias(c *api.Call, in *aliasIn) (*api.Nothing, error) {
+	if !aliasForm.MatchString(string(in.AccountAlias)) {
+		return nil, fault.ValidationError.Errorf("1 validation error detected: Value '%s' at 'accountAlias' failed to satisfy constraint: Member must satisfy regular expression pattern: ^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$", in.AccountAlias)
+	}
+	a, err := record.Get(c.Tx, record.Accounts, c.Account, c.Account)
+	if err != nil {
+		return nil, err
+	}
+	if other, err := record.Find(c.Tx, record.Accounts, record.AccountByAlias, string(in.AccountAlias)); err == nil && other.ID != c.Account {
+		return nil, fault.EntityAlreadyExists.Errorf("The account alias %s already exists.", in.AccountAlias)
+	}
+	a.Alias = string(in.AccountAlias)
+	return &api.Nothing{}, record.Put(c.Tx, record.Accounts, a)
+}
+
+func deleteAccountAlias(c *api.Call, in *aliasIn) (*api.Nothing, error) {
+	a, err := record.Get(c.Tx, record.Accounts, c.Account, c.Account)
+	if err != nil {
+		return nil, err
+	}
+	if a.Alias != string(in.AccountAlias) {
+		return nil, fault.NoSuchEntity.Errorf("The account alias %s does not exist.", in.AccountAlias)
+	}
+	a.Alias = ""
+	return &api.Nothing{}, record.Put(c.Tx, record.Accounts, a)
+}
+
+type aliasesOut struct {
+	AccountAliases []string
+	paged
+}
+
+func listAccountAliases(c *api.Call, _ *pageIn) (*aliasesOut, error) {
+	a, err := record.Get(c.Tx, record.Accounts, c.Account, c.Account)
+	if err != nil {
+		return nil, err
+	}
+	out := &aliasesOut{AccountAliases: []string{}}
+	if a.Alias != "" {
+		out.AccountAliases = append(out.AccountAliases, a.Alias)
+	}
+	return out, nil
+}
+
+type summaryOut struct{ SummaryMap map[string]int }
+
+func getAccountSummary(c *api.Call, _ *struct{}) (*summaryOut, error) {
+	a, err := record.Get(c.Tx, record.Accounts, c.Account, c.Account)
+	if err != nil {
+		return nil, err
+	}
+	size := func(index string) int {
+		n := 0
+		c.Tx.Range(index, c.Account+record.Sep, "", func(string, *record.Entry) bool {
+			n++
+			return true
+		})
+		return n
+	}
+	present := 0
+	if len(a.RootKeys) > 0 {
+		present = 1
+	}
+	return &summaryOut{map[string]int{
+		"Users": size(record.UserByName.Name), "Groups": size(record.GroupByName.Name), "Roles": size(record.RoleByName.Name),
+		"Policies": size(record.PolicyByName.Name), "InstanceProfiles": size(record.ProfileByName.Name),
+		"AccountAccessKeysPresent": present, "AccountMFAEnabled": 0, "MFADevices": 0, "MFADevicesInUse": 0, "AccountSigningCertificatesPresent": 0,
+		"AccessKeysPerUserQuota": maxKeys, "GroupsPerUserQuota": maxGroups, "AttachedPoliciesPerUserQuota": maxAttached,
+		"AttachedPoliciesPerGroupQuota": maxAttached, "AttachedPoliciesPerRoleQuota": maxAttached, "VersionsPerPolicyQuota": maxVersions,
+		"PolicySizeQuota": maxManaged, "UserPolicySizeQuota": maxUserInline, "GroupPolicySizeQuota": maxGroupInline, "RolePolicySizeQuota": maxRoleInline,
+		"AssumeRolePolicySizeQuota": maxTrust, "GlobalEndpointTokenVersion": 1, "Providers": 0, "ServerCertificates": 0,
+	}}, nil
+}

@@ -1,0 +1,187 @@
+package iam
+
+import (
+	"slices"
+	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/api"
+	"github.com/holdfast-iam/holdfast/internal/fault"
+	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/internal/wire"
+)
+
+// credentialService is the one service that takes service-specific
+// credentials here: the decision doors.
+const credentialService = "holdfast.amazonaws.com"
+
+func credentialOps(env Env) []api.Op {
+	create := api.WithPrepare(write("CreateServiceSpecificCredential", theUser[createCredentialIn], createCredential),
+		func(c *api.Call, _ *createCredentialIn) (madeBearer, error) { return makeBearer(env, c), nil })
+	reset := api.WithPrepare(write("ResetServiceSpecificCredential", maybeUser[credentialIn], resetCredential),
+		func(c *api.Call, in *credentialIn) (madeBearer, error) {
+			secret, hash := env.NewBearer(string(in.ServiceSpecificCredentialId))
+			return madeBearer{"", secret, hash}, nil
+		})
+	return []api.Op{create, reset,
+		write("UpdateServiceSpecificCredential", maybeUser[updateCredentialIn], updateCredential),
+		write("DeleteServiceSpecificCredential", maybeUser[credentialIn], deleteCredential),
+		read("ListServiceSpecificCredentials", maybeUser[listCredentialsIn], listCredentials),
+	}
+}
+
+// madeBearer is what prepare makes.
+type madeBearer struct {
+	id, secret string
+	hash       []byte
+}
+
+func makeBearer(env Env, c *api.Call) madeBearer {
+	id := c.NewID("ACCA")
+	secret, hash := env.NewBearer(id)
+	return madeBearer{id, secret, hash}
+}
+
+// CredentialID, ServiceName and AgeDays are members of these operations.
+type (
+	CredentialID string
+	ServiceName  string
+	AgeDays      int
+)
+
+// Limits of the types.
+func (CredentialID) Limits() wire.Limit { return wire.Limit{Min: 20, Max: 128, Pattern: keyPattern} }
+func (AgeDays) Limits() wire.Limit      { return wire.Limit{Min: 1, Max: 36600} }
+
+type credential struct {
+	CreateDate                  time.Time
+	ExpirationDate              *time.Time
+	ServiceName                 string
+	ServiceUserName             string
+	ServiceCredentialAlias      string
+	ServiceCredentialSecret     string `q:"omitempty"`
+	ServiceSpecificCredentialId string
+	UserName                    string
+	Status                      string
+}
+
+func wireCredential(u *record.User, k *record.ServiceCredential, secret string) credential {
+	w := credential{CreateDate: stamp(k.Created), ServiceName: k.Service, ServiceUserName: k.Name, ServiceCredentialAlias: k.Name, ServiceCredentialSecret: secret,
+		ServiceSpecificCredentialId: k.ID, UserName: u.Name, Status: status(k.Active)}
+	if k.Expires != 0 {
+		t := stamp(k.Expires)
+		w.ExpirationDate = &t
+	}
+	return w
+}
+
+type createCredentialIn struct {
+	userIn
+	ServiceName       ServiceName `q:"required"`
+	CredentialAgeDays *AgeDays
+}
+
+type credentialOut struct{ ServiceSpecificCredential credential }
+
+func createCredential(c *api.Call, in *createCredentialIn) (*credentialOut, error) {
+	if in.ServiceName != credentialService {
+		return nil, fault.NotSupportedService.Errorf("The service %s does not support service specific credentials here; %s does.", in.ServiceName, credentialService)
+	}
+	u, err := findUser(c, in.userName())
+	if err != nil {
+		return nil, err
+	}
+	if len(u.ServiceCredentials) >= maxKeys {
+		return nil, fault.LimitExceeded.Errorf("Cannot exceed quota for ServiceSpecificCredentialsPerUser: %d", maxKeys)
+	}
+	made := c.Made.(madeBearer)
+	k := record.ServiceCredential{ID: made.id, Service: credentialService, Name: u.Name + "-at-" + u.Account, Active: true, Created: record.At(c.Now), Hash: made.hash}
+	if in.CredentialAgeDays != nil {
+		k.Expires = record.At(c.Now.AddDate(0, 0, int(*in.CredentialAgeDays)))
+	}
+	u.ServiceCredentials = append(u.ServiceCredentials, k)
+	return &credentialOut{wireCredential(u, &k, made.secret)}, record.Put(c.Tx, record.Users, u)
+}
+
+type credentialIn struct {
+	UserName                    UserName
+	ServiceSpecificCredentialId CredentialID `q:"required"`
+}
+
+func (in *credentialIn) userName() string { return string(in.UserName) }
+
+func findCredential(c *api.Call, name, id string) (*record.User, int, error) {
+	u, err := userOr(c, name)
+	if err != nil {
+		return nil, 0, err
+	}
+	i := slices.IndexFunc(u.ServiceCredentials, func(k record.ServiceCredential) bool { return k.ID == id })
+	if i < 0 {
+		return nil, 0, fault.NoSuchEntity.Errorf("The service specific credential with id %s cannot be found.", id)
+	}
+	return u, i, nil
+}
+
+func resetCredential(c *api.Call, in *credentialIn) (*credentialOut, error) {
+	u, i, err := findCredential(c, in.userName(), string(in.ServiceSpecificCredentialId))
+	if err != nil {
+		return nil, err
+	}
+	made := c.Made.(madeBearer)
+	u.ServiceCredentials[i].Hash = made.hash
+	return &credentialOut{wireCredential(u, &u.ServiceCredentials[i], made.secret)}, record.Put(c.Tx, record.Users, u)
+}
+
+type updateCredentialIn struct {
+	credentialIn
+	Status Status `q:"required"`
+}
+
+func updateCredential(c *api.Call, in *updateCredentialIn) (*api.Nothing, error) {
+	u, i, err := findCredential(c, in.userName(), string(in.ServiceSpecificCredentialId))
+	if err != nil {
+		return nil, err
+	}
+	u.ServiceCredentials[i].Active = in.Status == "Active"
+	return &api.Nothing{}, record.Put(c.Tx, record.Users, u)
+}
+
+func deleteCredential(c *api.Call, in *credentialIn) (*api.Nothing, error) {
+	u, i, err := findCredential(c, in.userName(), string(in.ServiceSpecificCredentialId))
+	if err != nil {
+		return nil, err
+	}
+	u.ServiceCredentials = slices.Delete(u.ServiceCredentials, i, i+1)
+	return &api.Nothing{}, record.Put(c.Tx, record.Users, u)
+}
+
+type listCredentialsIn struct {
+	UserName    UserName
+	ServiceName ServiceName
+}
+
+func (in *listCredentialsIn) userName() string { return string(in.UserName) }
+
+type credentialMetadata struct {
+	UserName                    string
+	Status                      string
+	ServiceUserName             string
+	CreateDate                  time.Time
+	ServiceSpecificCredentialId string
+	ServiceName                 string
+}
+
+type listCredentialsOut struct{ ServiceSpecificCredentials []credentialMetadata }
+
+func listCredentials(c *api.Call, in *listCredentialsIn) (*listCredentialsOut, error) {
+	u, err := userOr(c, in.userName())
+	if err != nil {
+		return nil, err
+	}
+	out := &listCredentialsOut{ServiceSpecificCredentials: []credentialMetadata{}}
+	for _, k := range u.ServiceCredentials {
+		if in.ServiceName == "" || string(in.ServiceName) == k.Service {
+			out.ServiceSpecificCredentials = append(out.ServiceSpecificCredentials, credentialMetadata{u.Name, status(k.Active), k.Name, stamp(k.Created), k.ID, k.Service})
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,86 @@
+package record
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+)
+
+// Domains keep a signature of one kind from meaning anything elsewhere.
+const (
+	genesisDomain  = "holdfast genesis 1\n"
+	operatorDomain = "holdfast operator 1\n"
+)
+
+func (g *Genesis) message() []byte {
+	c := *g
+	c.Signature = nil
+	b, _ := Marshal(&c) // strings, numbers and bytes: cannot fail
+	return append([]byte(genesisDomain), b...)
+}
+
+// Sign signs the record with the root's key.
+func (g *Genesis) Sign(root ed25519.PrivateKey) { g.Signature = ed25519.Sign(root, g.message()) }
+
+// Verify checks the record against the hash of the root's public key, which a
+// node trusts before it has heard anything.
+func (g *Genesis) Verify(rootHash string) error {
+	if fmt.Sprintf("%x", sha256.Sum256(g.Root)) != rootHash {
+		return errors.New("record: the genesis is of another root")
+	}
+	if len(g.Root) != ed25519.PublicKeySize || !ed25519.Verify(g.Root, g.message(), g.Signature) {
+		return errors.New("record: the genesis is not signed by its root")
+	}
+	return nil
+}
+
+func (o *Operator) message() []byte {
+	c := *o
+	c.Signature = nil
+	b, _ := Marshal(&c)
+	return append([]byte(operatorDomain), b...)
+}
+
+// Sign signs the operator's record with the root's key.
+func (o *Operator) Sign(root ed25519.PrivateKey) { o.Signature = ed25519.Sign(root, o.message()) }
+
+// Verify says whether the root enrolled the operator.
+func (o *Operator) Verify(root ed25519.PublicKey) bool {
+	return len(root) == ed25519.PublicKeySize && ed25519.Verify(root, o.message(), o.Signature)
+}
+
+// VerifyHead checks a head against the state r: signed by the head key of an
+// enrolled, unfenced control-plane node.
+func VerifyHead(r Reader, h *Head) error {
+	n, err := Get(r, Nodes, None, h.Node)
+	if err != nil {
+		return fmt.Errorf("record: the head at index %d is of the unknown node %q", h.Index, h.Node)
+	}
+	if n.Role != ControlNode || n.Fenced {
+		return fmt.Errorf("record: the head at index %d is of node %s, which may not sign it", h.Index, n.ID)
+	}
+	if !h.Verify(n.Head) {
+		return fmt.Errorf("record: the head at index %d is not signed by node %s", h.Index, n.ID)
+	}
+	return nil
+}
+
+// VerifyState checks a whole state against its head and the root: where trust
+// begins.
+func VerifyState(r Reader, h *Head, digest Hash, rootHash string) error {
+	g, err := Get(r, Geneses, None, "genesis")
+	if err != nil {
+		return errors.New("record: the state has no genesis")
+	}
+	if err := g.Verify(rootHash); err != nil {
+		return err
+	}
+	if g.Cluster != h.Cluster || g.Lineage != h.Lineage {
+		return errors.New("record: the head is of another cluster or lineage")
+	}
+	if digest != h.State {
+		return fmt.Errorf("record: the state does not come to the digest of its head at index %d", h.Index)
+	}
+	return VerifyHead(r, h)
+}
