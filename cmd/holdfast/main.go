@@ -76,8 +76,7 @@ func commands() *cobra.Command {
 		},
 	}
 	root.PersistentFlags().String("data", "", "data directory of the deployment (default: holdfast-data here or above)")
-	root.AddCommand(upCommand(), downCommand(), envCommand(), execCommand(), serveCommand(), statusCommand(), waitCommand(),
-		accountCommand(), serviceCommand(), denyCommand(), canCommand(), policyCommand(), sigv4Command(), versionCommand())
+	root.AddCommand(upCommand(), downCommand(), envCommand(), execCommand(), serveCommand(), statusCommand(), waitCommand(), versionCommand())
 	return root
 }
 

@@ -97,6 +97,9 @@ func (l Layout) Config(name string) string { return filepath.Join(l.Dir, "nodes"
 func (l Layout) Log(name string) string    { return filepath.Join(l.Dir, "logs", name+".log") }
 func (l Layout) KEK() string               { return filepath.Join(l.Dir, "kek") }
 
+// OperatorKey is the development operator's key.
+func (l Layout) OperatorKey() string { return filepath.Join(l.Dir, "operator.key") }
+
 // maxSocketDir leaves room for a socket's name within sun_path's 108 bytes.
 const maxSocketDir = 70
 

@@ -1,0 +1,238 @@
+// Package node is the assembly: it joins the rooms into a control-plane node
+// and a Region node, starts and stops them, and makes development deployments.
+//
+// Invariant: a node is a value with Run; everything that it starts has ended
+// when Run returns.
+package node
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/keyring"
+	"github.com/holdfast-iam/holdfast/internal/local"
+	"github.com/holdfast-iam/holdfast/internal/managed"
+	"github.com/holdfast-iam/holdfast/internal/peer"
+	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/internal/view"
+)
+
+// Defaults of `up`.
+const (
+	DefaultAccount = "111122223333"
+	DefaultRegion  = "us-east-1"
+	adminName      = "admin"
+)
+
+// operatorKey is the file of a development operator.
+type operatorKey struct {
+	ID   string `json:"id"`
+	Seed []byte `json:"seed"`
+}
+
+// nodeKeysFile is where a node keeps its secrets, in its directory.
+const nodeKeysFile = "node.key"
+
+// Develop makes a new development deployment in a data directory: root,
+// operator, the control-plane node, and the first records.
+func Develop(o local.Options) (*local.Marker, error) {
+	if o.Account == "" {
+		o.Account = DefaultAccount
+	}
+	if len(o.Regions) == 0 {
+		o.Regions = []string{DefaultRegion}
+	}
+	o.Zones = max(o.Zones, 1)
+	d := &development{Options: o, now: time.Now(), tx: view.Empty(nil).Begin()}
+	if err := d.make(); err != nil {
+		return nil, err
+	}
+	return &local.Marker{Format: 1, Account: o.Account, Regions: o.Regions, Zones: o.Zones, Root: d.rootHash}, nil
+}
+
+type development struct {
+	local.Options
+	now      time.Time
+	tx       *view.Pending
+	ring     *keyring.Ring
+	root     ed25519.PrivateKey
+	rootHash string
+}
+
+func (d *development) make() error {
+	for _, step := range []func() error{d.makeRoot, d.makeKEK, d.makeNode, d.makeRegions, d.makeAccount, d.write} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *development) makeRoot() error {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	d.root = key
+	d.rootHash = fmt.Sprintf("%x", sha256.Sum256(key.Public().(ed25519.PublicKey)))
+	if err := keyring.WriteSecret(d.Layout.RootKey(), key.Seed()); err != nil {
+		return err
+	}
+	op := operatorKey{ID: "development", Seed: make([]byte, ed25519.SeedSize)}
+	rand.Read(op.Seed)
+	b, err := json.Marshal(op)
+	if err != nil {
+		return err
+	}
+	if err := keyring.WriteSecret(d.Layout.OperatorKey(), b); err != nil {
+		return err
+	}
+	rec := &record.Operator{ID: op.ID, Public: ed25519.NewKeyFromSeed(op.Seed).Public().(ed25519.PublicKey), Created: record.At(d.now)}
+	rec.Sign(d.root)
+	return record.Put(d.tx, record.Operators, rec)
+}
+
+func (d *development) makeKEK() error {
+	if err := keyring.MakeKEK(d.Layout.KEK()); err != nil {
+		return err
+	}
+	kek, err := keyring.LoadKEK(d.Layout.KEK())
+	d.ring = &keyring.Ring{KEK: kek}
+	return err
+}
+
+func (d *development) makeNode() error {
+	dir := d.Layout.Node("control")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	keys, err := keyring.NewNodeKeys("control", true)
+	if err != nil {
+		return err
+	}
+	if err := keys.Save(filepath.Join(dir, nodeKeysFile)); err != nil {
+		return err
+	}
+	hpke, err := keys.HPKEPublic()
+	if err != nil {
+		return err
+	}
+	n := &record.Node{ID: keys.ID, Role: record.ControlNode, Zone: "a", TLS: keys.TLS().Public().(ed25519.PublicKey), HPKE: hpke,
+		Head: keys.HeadKey().Public().(ed25519.PublicKey), Format: record.Format, Joined: record.At(d.now)}
+	g := &record.Genesis{Cluster: random(), Lineage: random()[:16], Mode: "development", Format: record.Format, Account: d.Account, Node: n.ID,
+		Created: record.At(d.now), Root: d.root.Public().(ed25519.PublicKey), HashSeed: make([]byte, 16)}
+	rand.Read(g.HashSeed)
+	g.Sign(d.root)
+	return errors.Join(record.Put(d.tx, record.Nodes, n), record.Put(d.tx, record.Geneses, g))
+}
+
+func random() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+func (d *development) makeRegions() error {
+	for _, name := range d.Regions {
+		if err := record.Put(d.tx, record.Regions, &record.Region{Name: name, Created: record.At(d.now)}); err != nil {
+			return err
+		}
+		k, err := d.ring.NewRegionKey(name, 1, nil, d.now)
+		if err != nil {
+			return err
+		}
+		if err := record.Put(d.tx, record.RegionKeys, k); err != nil {
+			return err
+		}
+	}
+	k, err := d.ring.NewOpeningKey(d.tx, record.DefaultClass, 1, d.Regions, d.now)
+	if err != nil {
+		return err
+	}
+	return record.Put(d.tx, record.OpeningKeys, k)
+}
+
+// makeAccount makes the first account with its root key and an administrator.
+func (d *development) makeAccount() error {
+	k, err := d.ring.NewAccountKey(d.tx, d.Account, 1, d.Regions, d.now)
+	if err != nil {
+		return err
+	}
+	if err := record.Put(d.tx, record.AccountKeys, k); err != nil {
+		return err
+	}
+	root, rootSecret, err := d.ring.NewAccessKey(d.tx, d.Account, d.now, noV4A)
+	if err != nil {
+		return err
+	}
+	admin, adminSecret, err := d.ring.NewAccessKey(d.tx, d.Account, d.now, noV4A)
+	if err != nil {
+		return err
+	}
+	a := &record.Account{ID: d.Account, Name: "development", Created: record.At(d.now), RootKeys: []record.AccessKey{root}}
+	sum := sha256.Sum256([]byte(d.rootHash + d.Account))
+	u := &record.User{Account: d.Account, ID: "AIDA" + idText(sum[:]), Name: adminName, Path: "/", Created: record.At(d.now),
+		Attached: []record.PolicyRef{managed.Ref("AdministratorAccess")}, Keys: []record.AccessKey{admin}}
+	if err := errors.Join(record.Put(d.tx, record.Accounts, a), record.Put(d.tx, record.Users, u)); err != nil {
+		return err
+	}
+	return d.Layout.KeepCredentials(local.Credentials{Account: d.Account, AdminKeyID: admin.ID, AdminSecret: adminSecret, RootKeyID: root.ID, RootSecret: rootSecret})
+}
+
+// noV4A leaves the SigV4A public key out: this release's doors take SigV4.
+func noV4A(string, string) ([]byte, error) { return nil, nil }
+
+// idText spells bytes in the alphabet of unique ids.
+func idText(b []byte) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+	out := make([]byte, 17)
+	for i := range out {
+		out[i] = alphabet[b[i]&31]
+	}
+	return string(out)
+}
+
+// write writes the genesis file, which the control plane commits at its first
+// start.
+func (d *development) write() error {
+	b, err := record.Marshal(d.tx.Changes()) // not indented: the values are canonical bytes
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(d.Layout.Node("control"), "genesis.json"), b, 0o600)
+}
+
+// Invite makes sure that a Region node that has no keys yet has an invite.
+func Invite(l local.Layout, name, region, zone string) error {
+	if _, err := os.Stat(filepath.Join(l.Node(name), joinedFile)); err == nil {
+		return nil
+	}
+	b, err := keyring.ReadSecret(l.OperatorKey())
+	if err != nil {
+		return err
+	}
+	var op operatorKey
+	if err := json.Unmarshal(b, &op); err != nil {
+		return fmt.Errorf("%s: %w", l.OperatorKey(), err)
+	}
+	control, err := keyring.LoadNodeKeys(filepath.Join(l.Node("control"), nodeKeysFile))
+	if err != nil {
+		return err
+	}
+	public, oneTime, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	i := peer.Invite{Key: public, Node: name, Role: record.RegionNode, Region: region, Zone: zone, Expires: record.At(time.Now().Add(peer.InviteLife)),
+		Control: control.TLS().Public().(ed25519.PublicKey), Operator: op.ID}
+	i.Sign(ed25519.NewKeyFromSeed(op.Seed))
+	return local.Write(filepath.Join(l.Node(name), "invite.json"), peer.InviteFile{Invite: i, Seed: oneTime.Seed()}, 0o400)
+}

@@ -1,0 +1,406 @@
+package node
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"github.com/holdfast-iam/holdfast/internal/api"
+	"github.com/holdfast-iam/holdfast/internal/authn"
+	"github.com/holdfast-iam/holdfast/internal/authz"
+	"github.com/holdfast-iam/holdfast/internal/config"
+	"github.com/holdfast-iam/holdfast/internal/doors/authzen"
+	"github.com/holdfast-iam/holdfast/internal/doors/native"
+	"github.com/holdfast-iam/holdfast/internal/fault"
+	"github.com/holdfast-iam/holdfast/internal/front"
+	"github.com/holdfast-iam/holdfast/internal/iam"
+	"github.com/holdfast-iam/holdfast/internal/keyring"
+	"github.com/holdfast-iam/holdfast/internal/local"
+	"github.com/holdfast-iam/holdfast/internal/peer"
+	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
+	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/internal/replica"
+	"github.com/holdfast-iam/holdfast/internal/session"
+	"github.com/holdfast-iam/holdfast/internal/sts"
+	"github.com/holdfast-iam/holdfast/internal/view"
+)
+
+// Files of a Region node, in its directory.
+const (
+	joinedFile  = "joined.json"  // what it learnt when it joined
+	signingFile = "signing.keys" // private halves of its signing keys
+	replicaDir  = "replica"
+)
+
+// Region is a Region node.
+type Region struct {
+	Config    *config.Config
+	Inherited config.Inherited
+	Log       *slog.Logger
+	Ready     func()
+
+	keys    *keyring.NodeKeys
+	ring    *keyring.Ring
+	joined  joined
+	replica *replica.Replica
+	conn    *grpc.ClientConn
+	signing atomic.Pointer[session.KeySet]
+	front   *front.Handler
+	metrics *Metrics
+}
+
+// joined is what a node keeps of its admission.
+type joined struct {
+	Control []byte `json:"control"` // pinned TLS key of the control plane
+}
+
+// Run runs the node until ctx ends.
+func (r *Region) Run(ctx context.Context) error {
+	if err := r.open(ctx); err != nil {
+		return err
+	}
+	defer r.conn.Close()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return r.replica.Run(ctx, peerpb.NewFeedClient(r.conn)) })
+	if err := r.firstView(ctx); err != nil {
+		return errors.Join(err, group.Wait())
+	}
+	group.Go(func() error { return r.publishKeys(ctx) })
+	if err := r.serve(ctx, group); err != nil {
+		return err
+	}
+	if err := r.awaitReady(ctx); err != nil {
+		return errors.Join(err, group.Wait())
+	}
+	r.Ready()
+	return group.Wait()
+}
+
+// open loads the node's keys and disk copy, and joins when it is new.
+func (r *Region) open(ctx context.Context) error {
+	path := filepath.Join(r.Config.Dir, nodeKeysFile)
+	keys, err := keyring.LoadNodeKeys(path)
+	if keyring.Absent(err) {
+		keys, err = r.newKeys(path)
+	}
+	if err != nil {
+		return err
+	}
+	r.keys = keys
+	if err := local.Read(filepath.Join(r.Config.Dir, joinedFile), &r.joined); err != nil {
+		if err := r.join(ctx); err != nil {
+			return fmt.Errorf("join: %w", err)
+		}
+	}
+	if r.ring, err = keyring.NewRegionRing(keys, r.Config.Region); err != nil {
+		return err
+	}
+	if r.conn == nil {
+		if r.conn, err = r.dial(r.joined.Control); err != nil {
+			return err
+		}
+	}
+	dir := filepath.Join(r.Config.Dir, replicaDir)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	r.replica = &replica.Replica{Dir: dir, Root: r.Config.Root, Now: time.Now, Log: r.Log}
+	return r.replica.Open()
+}
+
+func (r *Region) newKeys(path string) (*keyring.NodeKeys, error) {
+	var invite peer.InviteFile
+	if err := local.Read(r.Config.Invite, &invite); err != nil {
+		return nil, fmt.Errorf("this node has no keys yet and needs an invite: %w", err)
+	}
+	keys, err := keyring.NewNodeKeys(invite.Invite.Node, false)
+	if err != nil {
+		return nil, err
+	}
+	return keys, keys.Save(path)
+}
+
+func (r *Region) dial(pinned []byte) (*grpc.ClientConn, error) {
+	return peer.Dial(r.Config.Control, r.keys.TLS(), func(k ed25519.PublicKey) bool { return k.Equal(ed25519.PublicKey(pinned)) })
+}
+
+// join presents the invite. What was learnt is written last.
+func (r *Region) join(ctx context.Context) error {
+	var invite peer.InviteFile
+	if err := local.Read(r.Config.Invite, &invite); err != nil {
+		return err
+	}
+	conn, err := r.dial(invite.Invite.Control)
+	if err != nil {
+		return err
+	}
+	hpke, err := r.keys.HPKEPublic()
+	if err != nil {
+		return err
+	}
+	node, err := json.Marshal(&record.Node{ID: r.keys.ID, Role: record.RegionNode, Region: r.Config.Region, Zone: r.Config.Zone,
+		TLS: r.keys.TLS().Public().(ed25519.PublicKey), HPKE: hpke, Format: record.Format})
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(invite.Invite)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	_, err = peerpb.NewControlClient(conn).Join(ctx, &peerpb.JoinRequest{Invite: text, Node: node, Proof: peer.Prove(ed25519.NewKeyFromSeed(invite.Seed), node)}, grpc.WaitForReady(true))
+	if err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	r.conn = conn
+	r.joined = joined{Control: invite.Invite.Control}
+	return local.Write(filepath.Join(r.Config.Dir, joinedFile), r.joined, 0o600)
+}
+
+// firstView waits until the node has a state with its own record in it.
+func (r *Region) firstView(ctx context.Context) error {
+	for {
+		if v := r.replica.View(); v != nil && record.Has(v, record.Nodes, record.None, r.keys.ID) {
+			return nil
+		}
+		wait, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+		index := uint64(1)
+		if v := r.replica.View(); v != nil {
+			index = v.Head.Index + 1
+		}
+		_ = r.replica.Await(wait, index) // asked again above
+		cancel()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
+	tlsConfig, err := tlsOf(r.Config)
+	if err != nil {
+		return err
+	}
+	r.metrics = newMetrics(r.status)
+	verifier := &authn.Verifier{Ring: r.ring, Region: r.Config.Region, AnyRegion: r.Config.AnyRegion, Floor: r.replica.Floor}
+	authorizer := &authz.Authorizer{}
+	current := func(context.Context) (*view.View, error) { return r.replica.View(), nil }
+	decider := &native.Decider{View: current, Verifier: verifier, Authorizer: authorizer, Region: r.Config.Region, Now: time.Now, Age: r.replica.Age, Log: r.Log}
+	table := api.NewTable(iam.Ops(iam.Env{}), sts.Ops(sts.Env{Mint: r.mint, OpenMessage: r.openMessage, AccountOf: keyring.AccountOf}))
+	r.front = &front.Handler{Operations: front.NewOperations(table), Region: r.Config.Region, Verifier: verifier, Authorizer: authorizer,
+		View: current, Age: r.replica.Age, Relay: r.relay, Doors: doorsOf(decider), Now: time.Now, Log: r.Log, Observe: r.metrics.observe}
+	apiListener, err := r.Inherited.Listener("api", r.Config.API)
+	if err != nil {
+		return err
+	}
+	admin, err := r.Inherited.Listener("admin", r.Config.Admin)
+	if err != nil {
+		return err
+	}
+	group.Go(func() error { return serveHTTP(ctx, apiListener, r.front, tlsConfig, r.Log) })
+	group.Go(func() error { return serveHTTP(ctx, admin, adminHandler(r.status, r.metrics), nil, r.Log) })
+	return nil
+}
+
+// doorsOf routes the decision doors' paths.
+func doorsOf(d *native.Decider) http.Handler {
+	json, zen := native.NewDoor(d), &authzen.Door{Decider: d}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/holdfast/v1/") {
+			json.ServeHTTP(w, r)
+			return
+		}
+		zen.ServeHTTP(w, r)
+	})
+}
+
+// unreachableAfter is how soon a client hears that the control plane is out of
+// reach.
+const unreachableAfter = 800 * time.Millisecond
+
+// relay hands a write to the control plane as it came.
+func (r *Region) relay(ctx context.Context, m *front.Relayed) (*front.Reply, error) {
+	if !r.replica.Connected() {
+		return nil, front.Unavailable("it cannot be reached from this Region")
+	}
+	req := &peerpb.RelayRequest{Method: m.Method, Target: m.Target, Host: m.Host, Body: m.Body, Source: m.Source, Secure: m.Secure, ArrivedMs: m.Arrived.UnixMilli()}
+	for _, h := range m.Header {
+		req.Header = append(req.Header, &peerpb.Field{Name: h[0], Value: h[1]})
+	}
+	ctx, cancel := context.WithTimeout(ctx, unreachableAfter+5*time.Second)
+	defer cancel()
+	reply, err := peerpb.NewControlClient(r.conn).Relay(ctx, req)
+	if err != nil {
+		r.Log.Warn("relay", "error", err)
+		return nil, front.Unavailable("it cannot be reached from this Region")
+	}
+	out := &front.Reply{Status: int(reply.Status), Body: reply.Body}
+	for _, h := range reply.Header {
+		out.Header = append(out.Header, [2]string{h.Name, h.Value})
+	}
+	return out, nil
+}
+
+// mint makes the credential of a session, signed by this node.
+func (r *Region) mint(c *api.Call, claims sts.Claims) (*sts.Minted, error) {
+	unready := fault.ServiceUnavailable.Errorf("This node cannot issue credentials now: its signing key is not published yet.").WithRetryAfter(time.Second)
+	set := r.signing.Load()
+	if set == nil {
+		return nil, unready
+	}
+	v := r.replica.View()
+	key, regional := set.Choose(v, c.Now)
+	if key == nil {
+		return nil, unready
+	}
+	opening, generation, err := r.ring.Opening(v, record.DefaultClass, 0)
+	if err != nil {
+		return nil, err
+	}
+	id, err := keyring.NewKeyID(keyring.Temporary, claims.Account)
+	if err != nil {
+		return nil, err
+	}
+	s := &claims.Session
+	body := &session.Claims{Kind: uint8(claims.Kind), ID: session.NewID(), Secret: keyring.NewSecret(), Account: claims.Account, Principal: claims.ID,
+		Name: s.Name, Issued: s.Issued.Unix(), Expires: s.Expires.Unix(), SourceIdentity: s.SourceIdentity, Tags: s.Tags, Transitive: s.Transitive,
+		ParentKey: s.ParentKey, ParentID: s.ParentID, Depth: s.Depth, Provider: s.Provider, Policy: s.Policy, PolicyARNs: s.PolicyARNs, HasPolicy: s.HasPolicy}
+	token, err := session.Mint(session.Header{Regional: regional, Region: r.Config.Region, KeyID: key.ID, Generation: generation, Rests: v.Head.Index},
+		body, id, opening, key.Key())
+	if errors.Is(err, session.ErrTooLarge) {
+		return nil, fault.PackedPolicyTooLarge.Errorf("Packed size of session policies and tags is %d%% of the allotted space.", session.Packed(body))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &sts.Minted{KeyID: id, Secret: body.Secret, Token: token, Packed: session.Packed(body)}, nil
+}
+
+func (r *Region) openMessage(s record.Reader, account, message string) ([]byte, error) {
+	sealed, err := base64.RawURLEncoding.DecodeString(message)
+	if err != nil {
+		return nil, err
+	}
+	return r.ring.OpenMessage(s, account, sealed)
+}
+
+// keysPause is how often the node looks at its signing keys.
+const keysPause = 500 * time.Millisecond
+
+// publishKeys keeps the node's signing keys grown and published.
+func (r *Region) publishKeys(ctx context.Context) error {
+	path := filepath.Join(r.Config.Dir, signingFile)
+	set := session.KeySet{}
+	b, err := keyring.ReadSecret(path)
+	if err == nil {
+		set, err = session.ParseKeySet(b)
+	}
+	if err != nil && !keyring.Absent(err) {
+		return fmt.Errorf("signing keys: %w", err)
+	}
+	for {
+		grown, changed := set.Grow(time.Now())
+		if changed {
+			if err := replaceSecret(path, grown.Encode()); err != nil {
+				return fmt.Errorf("signing keys: %w", err)
+			}
+			set = grown
+		}
+		r.signing.Store(&set)
+		if err := r.publish(ctx, set); err != nil && ctx.Err() == nil {
+			r.Log.Warn("publish signing keys", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(keysPause):
+		}
+	}
+}
+
+func replaceSecret(path string, b []byte) error {
+	tmp := path + ".new"
+	if err := os.Remove(tmp); err != nil && !keyring.Absent(err) {
+		return err
+	}
+	if err := keyring.WriteSecret(tmp, b); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+func (r *Region) publish(ctx context.Context, set session.KeySet) error {
+	v := r.replica.View()
+	req := &peerpb.PublishKeysRequest{}
+	for i := range set {
+		if record.Has(v, record.SigningKeys, record.None, set[i].ID) {
+			continue
+		}
+		b, err := json.Marshal(set[i].Public(r.keys.ID, r.Config.Region))
+		if err != nil {
+			return err
+		}
+		req.Keys = append(req.Keys, b)
+	}
+	if len(req.Keys) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_, err := peerpb.NewControlClient(r.conn).PublishKeys(ctx, req)
+	return err
+}
+
+// awaitReady waits until the node can issue tokens that all Regions accept,
+// or, cut off, as good as it can.
+func (r *Region) awaitReady(ctx context.Context) error {
+	deadline := time.Now().Add(5 * time.Second)
+	for {
+		if r.known() || time.Now().After(deadline) && r.replica.View() != nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+func (r *Region) known() bool {
+	set := r.signing.Load()
+	if set == nil {
+		return false
+	}
+	key, regional := set.Choose(r.replica.View(), time.Now())
+	return key != nil && !regional
+}
+
+func (r *Region) status() Status {
+	v := r.replica.View()
+	s := Status{Node: r.keys.ID, Role: record.RegionNode, Region: r.Config.Region, Zone: r.Config.Zone, Format: record.Format,
+		Ready: v != nil, Why: r.replica.Alarm(), Connected: r.replica.Connected(), Age: r.replica.Age(time.Now()).Seconds()}
+	if v == nil {
+		s.Why = "nothing to serve yet"
+		return s
+	}
+	s.fill(v)
+	if set := r.signing.Load(); set != nil {
+		s.Horizon = set.Horizon(v, time.Now()).Seconds()
+	}
+	return s
+}
