@@ -227,6 +227,9 @@ func (c *Control) serve(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return serveHTTP(ctx, apiListener, c.front, tlsConfig, c.Log) })
 	group.Go(func() error { return serveHTTP(ctx, admin, adminHandler(c.status, c.metrics), nil, c.Log) })
 	group.Go(func() error { return peers.Serve(peerListener) })
+	if err := c.serveOperators(ctx, group); err != nil {
+		return err
+	}
 	group.Go(func() error {
 		<-ctx.Done()
 		stopGRPC(peers)

@@ -1,0 +1,78 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"github.com/holdfast-iam/holdfast/internal/operator"
+	"github.com/holdfast-iam/holdfast/internal/operator/operatorpb"
+	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/internal/store"
+)
+
+// serveOperators opens the operators' socket.
+func (c *Control) serveOperators(ctx context.Context, group *errgroup.Group) error {
+	if c.Config.Operator == "" {
+		return nil
+	}
+	l, err := operator.Listen(c.Config.Operator)
+	if err != nil {
+		return err
+	}
+	s := grpc.NewServer()
+	operatorpb.RegisterOperatorServer(s, &operator.Server{View: c.writer.View, Commit: c.commitOperator, MakeAccount: c.makeAccount, Now: time.Now})
+	group.Go(func() error { return s.Serve(l) })
+	group.Go(func() error {
+		<-ctx.Done()
+		stopGRPC(s)
+		return nil
+	})
+	return nil
+}
+
+// commitOperator commits an operator's change and waits for the in-sync nodes.
+func (c *Control) commitOperator(ctx context.Context, ch operator.Change) (operator.Done, error) {
+	var result any
+	o := c.writer.Do(ctx, store.Call{Reduces: true, Apply: func(tx record.Tx, now time.Time, _ uint64) ([]byte, error) {
+		var err error
+		if result, err = ch.Apply(tx, now); err != nil {
+			return nil, err
+		}
+		return record.Marshal(record.Private{Caller: ch.By, Operation: ch.Operation, Request: json.RawMessage(ch.Request)})
+	}})
+	if o.Err != nil {
+		return operator.Done{}, o.Err
+	}
+	return operator.Done{Revision: record.Revision(o.View.Head.Lineage, o.Index), Missing: c.hub.Wait(ctx, o.Index), Result: result}, nil
+}
+
+// makeAccount makes an account's records: its data key, and a root key.
+func (c *Control) makeAccount(tx record.Tx, id, name string, now time.Time) (*operator.NewAccount, error) {
+	var regions []string
+	err := record.Scan(tx, record.Regions, record.RegionByName, "", "", func(_ string, r *record.Region) bool {
+		if !r.OptIn {
+			regions = append(regions, r.Name)
+		}
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	k, err := c.ring.NewAccountKey(tx, id, 1, regions, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := record.Put(tx, record.AccountKeys, k); err != nil {
+		return nil, err
+	}
+	root, secret, err := c.ring.NewAccessKey(tx, id, now, noV4A)
+	if err != nil {
+		return nil, err
+	}
+	a := &record.Account{ID: id, Name: name, Created: record.At(now), RootKeys: []record.AccessKey{root}}
+	return &operator.NewAccount{Account: id, RootKeyID: root.ID, RootSecret: secret}, record.Put(tx, record.Accounts, a)
+}
