@@ -8,7 +8,6 @@ package sts
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 
@@ -216,5 +215,3 @@ func durationOf(asked *Seconds, fallback, most int) (int, error) {
 	}
 	return 0, fault.ValidationError.Errorf("1 validation error detected: Value '%d' at 'durationSeconds' failed to satisfy constraint: Member must have value less than or equal to %d", *asked, most)
 }
-
-func rootARN(account string) string { return fmt.Sprintf("arn:aws:iam::%s:root", account) }

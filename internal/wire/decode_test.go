@@ -78,8 +78,8 @@ type input struct {
 	Nested          *struct {
 		Deep []struct{ Names []string }
 	}
-	internal string
-	Ignored  chan int `q:"-"`
+	_       string
+	Ignored chan int `q:"-"`
 }
 
 type descriptor struct {

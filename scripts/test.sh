@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# The whole truth: checks, then every test with the race detector, then a list
+# of what was not run. It installs what it needs beyond Go:
+#   awscli, curl   the README's session is run with them (Debian packages)
+# HOLDFAST_REQUIRE=terraform,… makes a missing tool of that list a failure.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() { printf '\n== %s\n' "$*"; }
+notrun=()
+
+step "tools"
+need=()
+command -v aws >/dev/null || need+=(awscli)
+command -v curl >/dev/null || need+=(curl)
+if [ ${#need[@]} -gt 0 ]; then
+  echo "installing ${need[*]}: the README's session runs with them"
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${need[@]}" >/dev/null
+  else
+    echo "cannot install without root and apt-get; install them yourself" >&2
+    exit 1
+  fi
+fi
+command -v terraform >/dev/null || notrun+=("terraform: in no package registry")
+
+bash scripts/check.sh
+
+step "known vulnerabilities"
+if ! timeout 120 go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./... >/tmp/govulncheck.$$ 2>&1; then
+  if grep -q 'Vulnerability #' /tmp/govulncheck.$$; then
+    cat /tmp/govulncheck.$$
+    rm -f /tmp/govulncheck.$$
+    exit 1
+  fi
+  notrun+=("govulncheck: its database cannot be reached")
+fi
+rm -f /tmp/govulncheck.$$
+
+step "tests, with the race detector"
+go test -race -timeout 15m ./...
+
+step "not run"
+if [ ${#notrun[@]} -eq 0 ]; then
+  echo "nothing: everything was run"
+fi
+for item in "${notrun[@]:-}"; do
+  [ -n "$item" ] && echo "- $item"
+done
+for tool in $(echo "${HOLDFAST_REQUIRE:-}" | tr , " "); do
+  for item in "${notrun[@]:-}"; do
+    if [ "${item%%:*}" = "$tool" ]; then
+      echo "HOLDFAST_REQUIRE asks for $tool" >&2
+      exit 1
+    fi
+  done
+done
