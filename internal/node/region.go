@@ -232,9 +232,13 @@ func doorsOf(d *native.Decider) http.Handler {
 // reach.
 const unreachableAfter = 800 * time.Millisecond
 
+// silentAfter is how long the control plane may be silent before writes are
+// refused at once: three heartbeats.
+const silentAfter = 1500 * time.Millisecond
+
 // relay hands a write to the control plane as it came.
 func (r *Region) relay(ctx context.Context, m *front.Relayed) (*front.Reply, error) {
-	if !r.replica.Connected() {
+	if !r.replica.Connected() || r.replica.Age(time.Now()) > silentAfter {
 		return nil, front.Unavailable("it cannot be reached from this Region")
 	}
 	req := &peerpb.RelayRequest{Method: m.Method, Target: m.Target, Host: m.Host, Body: m.Body, Source: m.Source, Secure: m.Secure, ArrivedMs: m.Arrived.UnixMilli()}
