@@ -41,13 +41,22 @@ func FromHTTP(r *http.Request, body []byte) Request {
 // target finds path and query as they were sent. Only a server's request still
 // has the line; a client's is what URL will make of it.
 func target(r *http.Request) (path, query string) {
-	t := r.RequestURI
 	switch {
-	case t == "" && r.URL == nil:
+	case r.RequestURI != "":
+		return splitTarget(r.RequestURI)
+	case r.URL == nil:
 		return "", ""
-	case t == "":
-		return r.URL.EscapedPath(), r.URL.RawQuery
-	case t[0] != '/': // the absolute form, RFC 9112 section 3.2.2
+	case r.URL.Opaque != "":
+		_, opaque, _ := strings.Cut(strings.TrimPrefix(r.URL.Opaque, "//"), "/")
+		return "/" + opaque, r.URL.RawQuery
+	}
+	return r.URL.EscapedPath(), r.URL.RawQuery
+}
+
+// splitTarget takes a request target apart, also in its absolute form (RFC
+// 9112, section 3.2.2).
+func splitTarget(t string) (path, query string) {
+	if t != "" && t[0] != '/' {
 		if _, rest, ok := strings.Cut(t, "://"); ok {
 			t = ""
 			if i := strings.IndexAny(rest, "/?"); i >= 0 {

@@ -56,6 +56,21 @@ func (r *Request) wellFormed() error {
 	return nil
 }
 
+// only returns the value of a header that must not be repeated.
+func (r *Request) only(name string) (value string, found bool, err error) {
+	for i := range r.Header {
+		h := &r.Header[i]
+		if !sameName(h.Name, name) {
+			continue
+		}
+		if found {
+			return "", true, repeatedHeader(name)
+		}
+		value, found = trimSpace(h.Value), true
+	}
+	return value, found, nil
+}
+
 // sameName compares a header's name with a lower-case one, in ASCII only.
 func sameName(name, lower string) bool {
 	if len(name) != len(lower) {

@@ -112,12 +112,12 @@ func TestWhatAWSsOwnSignerSignsVerifies(t *testing.T) {
 
 func TestPathsAreNormalised(t *testing.T) {
 	for raw, want := range map[string]string{"": "/", "/": "/", "/a/../b": "/b", "//a//b/": "/a/b/", "/./a": "/a", "/..": "/", "/a%20b": "/a%2520b"} {
-		if got := string(appendPath(nil, raw, false)); got != want {
+		if got := string(appendPath(nil, raw, &Own)); got != want {
 			t.Errorf("%q is %q, want %q", raw, got, want)
 		}
 	}
 	for raw, want := range map[string]string{"/a//b/../c": "/a//b/../c", "/a%2fb": "/a%2Fb", "/%41": "/A"} {
-		if got := string(appendPath(nil, raw, true)); got != want {
+		if got := string(appendPath(nil, raw, &S3)); got != want {
 			t.Errorf("S3: %q is %q, want %q", raw, got, want)
 		}
 	}
