@@ -103,8 +103,7 @@ func TestAnAccessKeyIDCarriesItsAccount(t *testing.T) {
 			t.Errorf("%s carries %s, want %s (%v)", id, got, account, err)
 		}
 	}
-	// The example that AWS's documentation gives for GetAccessKeyInfo cannot be
-	// used here; this pair is from the published description of the encoding.
+	// A pair from the published description of the encoding.
 	if got, _ := AccountOf("ASIAY34FZKBOKMUTVV7A"); got != "609629065308" {
 		t.Errorf("published example carries %s", got)
 	}
