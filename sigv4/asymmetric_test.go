@@ -90,6 +90,11 @@ func TestASigV4ASignatureNeedsItsKeyAndKind(t *testing.T) {
 		VerifyPublic(&p, r, sdkPublicKey(t), at, Profile{}) == nil {
 		t.Error("verified with a wrong key")
 	}
+	shout := p
+	shout.Signature = strings.ToUpper(p.Signature)
+	if VerifyPublic(&shout, r, sdkPublicKey(t), at, Own) == nil {
+		t.Error("one signature has two spellings")
+	}
 	r.Header[3].Value = "us-east-1,eu-*,us-west-2"
 	if p, err = Parse(r); err != nil || VerifyPublic(&p, r, sdkPublicKey(t), at, Own) == nil {
 		t.Error("the region set can be altered")

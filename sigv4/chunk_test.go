@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -98,6 +99,9 @@ func TestUnsignedChunksNeedLengthAndChecksum(t *testing.T) {
 				return err
 			}
 			got, err := io.ReadAll(c)
+			if n, _ := strconv.Atoi(length); len(got) > n {
+				t.Errorf("%s: %d bytes of %s came out", name, len(got), length)
+			}
 			if err == nil && string(got) != "123456789" {
 				t.Errorf("%s: read %q", name, got)
 			}
@@ -108,13 +112,14 @@ func TestUnsignedChunksNeedLengthAndChecksum(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		for what, bad := range map[string]string{
-			"data":     strings.Replace(good, "1234", "1235", 1),
-			"short":    "4\r\n1234\r\n0\r\n" + name + ":" + sum + "\r\n\r\n",
-			"checksum": strings.Replace(good, sum, "AAAA"+sum[4:], 1),
-			"none":     "4\r\n1234\r\n5\r\n56789\r\n0\r\n\r\n",
-			"after":    good + "0\r\n",
-			"signed":   strings.Replace(good, "4\r\n", "4;chunk-signature="+emptyHash+"\r\n", 1),
-			"cut":      good[:len(good)-1],
+			"data":      strings.Replace(good, "1234", "1235", 1),
+			"short":     "4\r\n1234\r\n0\r\n" + name + ":" + sum + "\r\n\r\n",
+			"checksum":  strings.Replace(good, sum, "AAAA"+sum[4:], 1),
+			"none":      "4\r\n1234\r\n5\r\n56789\r\n0\r\n\r\n",
+			"after":     good + "0\r\n",
+			"end twice": good + "0\r\n" + name + ":" + sum + "\r\n\r\n",
+			"signed":    strings.Replace(good, "4\r\n", "4;chunk-signature="+emptyHash+"\r\n", 1),
+			"cut":       good[:len(good)-1],
 		} {
 			if read("9", bad) == nil {
 				t.Errorf("%s: %s is accepted", name, what)

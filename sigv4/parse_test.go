@@ -23,6 +23,10 @@ func authorized(value, query string, more ...Header) *Request {
 		Header: append([]Header{{"Authorization", value}, {"X-Amz-Date", "20150830T123600Z"}}, more...)}
 }
 
+func presigned(query string) *Request {
+	return &Request{Method: "GET", RawPath: "/", RawQuery: query, Host: "h"}
+}
+
 func codeOf(err error) string {
 	var e *Error
 	if errors.As(err, &e) {
@@ -34,6 +38,9 @@ func codeOf(err error) string {
 func TestWhatIsNotExactlyOneWellFormedCredentialIsRefused(t *testing.T) {
 	good := authHead + credPart + ", " + headPart + ", " + sigPart
 	if p, err := Parse(authorized(good, "")); err != nil || p.Carrier != InHeader || p.AccessKeyID != "AKIDEXAMPLE" || p.Scope != (Scope{"20150830", "us-east-1", "iam"}) || !p.Time.Equal(at) {
+		t.Fatalf("%+v %v", p, err)
+	}
+	if p, err := Parse(presigned(presignQ)); err != nil || p.Carrier != InQuery || p.Expires != time.Minute {
 		t.Fatalf("%+v %v", p, err)
 	}
 	swap := func(old, with string) *Request { return authorized(strings.Replace(good, old, with, 1), "") }
@@ -48,10 +55,10 @@ func TestWhatIsNotExactlyOneWellFormedCredentialIsRefused(t *testing.T) {
 		"two dates":                 authorized(good, "", Header{"x-amz-date", "20150830T123600Z"}),
 		"two payload hashes":        authorized(good, "", Header{"X-Amz-Content-Sha256", emptyHash}, Header{"X-Amz-Content-Sha256", emptyHash}),
 		"a Host header":             authorized(good, "", Header{"Host", "other"}),
-		"two query signatures":      authorized("", presignQ+"&X-Amz-Signature=01"),
-		"escaped second signature":  authorized("", presignQ+"&X%2DAmz-Signature=01"),
-		"misspelt parameter":        authorized("", presignQ+"&x-amz-signature=01"),
-		"empty parameter":           authorized("", presignQ+"&X-Amz-Security-Token="),
+		"two query signatures":      presigned(presignQ + "&X-Amz-Signature=01"),
+		"escaped second signature":  presigned(presignQ + "&X%2DAmz-Signature=01"),
+		"misspelt parameter":        presigned(presignQ + "&x-amz-signature=01"),
+		"empty parameter":           presigned(presignQ + "&X-Amz-Security-Token="),
 		"query and header token":    {Method: "GET", RawPath: "/", RawQuery: presignQ, Host: "h", Header: []Header{{"X-Amz-Security-Token", "a"}}},
 		"half a presigned query":    {Method: "GET", RawPath: "/", RawQuery: "X-Amz-Signature=00", Host: "h"},
 		"date alone in the query":   {Method: "GET", RawPath: "/", RawQuery: "X-Amz-Date=20150830T123600Z", Host: "h"},

@@ -1,6 +1,8 @@
 package sigv4
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"testing"
 	"time"
@@ -163,5 +165,50 @@ func TestS3SpeaksItsOwnCodes(t *testing.T) {
 	pre := s3Examples()["presigned"]
 	if p, err = Parse(pre); err != nil || codeOf(Verify(&p, pre, &key, s3At.Add(25*time.Hour), S3Store)) != AccessDenied {
 		t.Error("expired")
+	}
+}
+
+// forged signs whatever Presented says, with checks that Sign would make left
+// out.
+func forged(t *testing.T, key *SigningKey, signedHeaders, date, canonical string) *Request {
+	t.Helper()
+	p := Presented{Carrier: InHeader, Algorithm: HMAC, Scope: Scope{date, "us-east-1", "iam"}, Time: at}
+	digest := sha256.Sum256([]byte(canonical))
+	mac := hmac256(key[:], appendStringToSign(nil, &p, &digest))
+	return &Request{Method: "GET", RawPath: "/", Host: "h", Header: []Header{{"X-Amz-Date", "20150830T123600Z"},
+		{"Authorization", "AWS4-HMAC-SHA256 Credential=" + testKey + "/" + date + "/us-east-1/iam/aws4_request, SignedHeaders=" + signedHeaders + ", Signature=" + hex.EncodeToString(mac[:])}}}
+}
+
+func TestARightSignatureOverTooLittleIsRefused(t *testing.T) {
+	const full, list = "GET\n/\n\nhost:h\nx-amz-date:20150830T123600Z\n\nhost;x-amz-date\n" + emptyHash, "host;x-amz-date"
+	verify := func(key *SigningKey, r *Request) error {
+		p, err := Parse(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Verify(&p, r, key, at, Own)
+	}
+	key := DeriveKey(testSecret, Scope{"20150830", "us-east-1", "iam"})
+	if err := verify(&key, forged(t, &key, list, "20150830", full)); err != nil {
+		t.Fatal(err)
+	}
+	if verify(&SigningKey{}, forged(t, &SigningKey{}, list, "20150830", full)) == nil {
+		t.Error("the zero key verifies what was signed with it")
+	}
+	yesterday := DeriveKey(testSecret, Scope{"20150829", "us-east-1", "iam"})
+	if verify(&yesterday, forged(t, &yesterday, list, "20150829", full)) == nil {
+		t.Error("the scope may name another day")
+	}
+	without := "GET\n/\n\nx-amz-date:20150830T123600Z\n\nx-amz-date\n" + emptyHash
+	if verify(&key, forged(t, &key, "x-amz-date", "20150830", without)) == nil {
+		t.Error("the host may be unsigned")
+	}
+	absent := "GET\n/\n\nhost:h\nx-amz-date:20150830T123600Z\nx-gone:\n\nhost;x-amz-date;x-gone\n" + emptyHash
+	if verify(&key, forged(t, &key, "host;x-amz-date;x-gone", "20150830", absent)) == nil {
+		t.Error("a signed header may be absent")
+	}
+	hostless := forged(t, &key, list, "20150830", strings.Replace(full, "host:h", "host:", 1))
+	if hostless.Host = ""; verify(&key, hostless) == nil {
+		t.Error("the host may be empty")
 	}
 }
