@@ -1,15 +1,11 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/policyline"
@@ -33,12 +29,9 @@ func policyCommand() *cobra.Command {
 	return cmd
 }
 
-// maxRaw bounds a raw request in bytes.
-const maxRaw = 8 << 20
-
 type sigv4Flags struct {
 	accessKey, region, service, secret, now, token string
-	keepPath                                       bool
+	keepPath, v4a                                  bool
 }
 
 // sigv4Command tells why a signature fails.
@@ -47,7 +40,7 @@ func sigv4Command() *cobra.Command {
 	var f sigv4Flags
 	verify := &cobra.Command{Use: "verify", Short: "Verify one raw HTTP/1.1 request from stdin", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			raw, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxRaw))
+			raw, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), sigv4.MaxRaw+1))
 			if err != nil {
 				return err
 			}
@@ -60,16 +53,9 @@ func sigv4Command() *cobra.Command {
 	verify.Flags().StringVar(&f.now, "now", "", "time of the verifier (RFC 3339; default now)")
 	verify.Flags().StringVar(&f.token, "session-token", "", "session token that the request must carry")
 	verify.Flags().BoolVar(&f.keepPath, "no-normalize-path", false, "leave the path as it was sent (S3)")
+	verify.Flags().BoolVar(&f.v4a, "v4a", false, "verify SigV4A, from the public key that the secret derives")
 	cmd.AddCommand(verify)
 	return cmd
-}
-
-// verdictLine is the answer of sigv4 verify.
-type verdictLine struct {
-	OK               bool   `json:"ok"`
-	Code             string `json:"code,omitempty"`
-	Message          string `json:"message,omitempty"`
-	CanonicalRequest string `json:"canonicalRequest,omitempty"`
 }
 
 func verifyRaw(out io.Writer, raw []byte, f sigv4Flags) error {
@@ -88,50 +74,13 @@ func verifyRaw(out io.Writer, raw []byte, f sigv4Flags) error {
 	if secret == "" {
 		return usage(errors.New("give --secret-key, or AWS_SECRET_ACCESS_KEY"))
 	}
-	line := verdictLine{}
-	err := checkRaw(raw, f, secret, now)
-	var e *sigv4.Error
-	switch {
-	case err == nil:
-		line.OK = true
-	case errors.As(err, &e):
-		line.Code, line.Message, line.CanonicalRequest = e.Code, e.Brief, e.CanonicalRequest
-	default:
-		line.Code, line.Message = "MalformedRequest", err.Error()
-	}
-	if err := json.NewEncoder(out).Encode(line); err != nil {
+	r := sigv4.VerifyRaw(raw, sigv4.RawOptions{AccessKeyID: f.accessKey, SecretAccessKey: secret, SessionToken: f.token,
+		Region: f.region, Service: f.service, Now: now, KeepPath: f.keepPath, V4A: f.v4a})
+	if err := json.NewEncoder(out).Encode(r); err != nil {
 		return err
 	}
-	if !line.OK {
-		return errNo
+	if !r.OK {
+		return &exitError{statusNo, errors.New(r.Message)}
 	}
 	return nil
-}
-
-func checkRaw(raw []byte, f sigv4Flags, secret string, now time.Time) error {
-	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
-	if err != nil {
-		return fmt.Errorf("this is no HTTP/1.1 request: %w", err)
-	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return err
-	}
-	req := sigv4.FromHTTP(r, body)
-	p, err := sigv4.Parse(&req)
-	if err != nil {
-		return err
-	}
-	for _, c := range []struct{ name, want, got string }{{"access key", f.accessKey, p.AccessKeyID}, {"Region", f.region, p.Scope.Region},
-		{"service", f.service, p.Scope.Service}, {"session token", f.token, p.SessionToken}} {
-		if c.want != "" && c.want != c.got {
-			return &sigv4.Error{Code: sigv4.SignatureDoesNotMatch, Brief: "the request's " + c.name + " is another: " + strings.TrimSpace(c.got)}
-		}
-	}
-	profile := sigv4.Own
-	if f.keepPath {
-		profile = sigv4.S3
-	}
-	key := sigv4.DeriveKey(secret, p.Scope)
-	return sigv4.Verify(&p, &req, &key, now, profile)
 }

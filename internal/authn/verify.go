@@ -80,6 +80,8 @@ func (a *Verifier) scope(r record.Reader, p sigv4.Presented, service string) err
 	}
 	region := p.Scope.Region
 	switch {
+	case p.Algorithm == sigv4.ECDSA: // names a set of Regions instead
+		return nil
 	case a.AnyRegion, region == a.Region, region == "us-east-1", region == "aws-global":
 		return nil
 	case service == "iam" && record.Has(r, record.Regions, record.None, region):
@@ -107,7 +109,14 @@ func (a *Verifier) verify(v *view.View, req *sigv4.Request, p sigv4.Presented, p
 
 func (a *Verifier) checkSignature(req *sigv4.Request, p *sigv4.Presented, c *Caller, secret []byte, now time.Time, profile sigv4.Profile) error {
 	if p.Algorithm == sigv4.ECDSA {
-		return fault.IncompleteSignature.Errorf("AWS4-ECDSA-P256-SHA256 is not accepted here; sign with AWS4-HMAC-SHA256.")
+		if !sigv4.RegionSetHolds(p.RegionSet, a.Region) {
+			return fault.SignatureDoesNotMatch.Errorf("Credential should be scoped to a valid region. ")
+		}
+		key, err := sigv4.DeriveECDSA(p.AccessKeyID, secret)
+		if err != nil {
+			return err
+		}
+		return sigv4.VerifyPublic(p, req, &key.PublicKey, now, profile)
 	}
 	key := a.keys.get(p.AccessKeyID, secret, p.Scope)
 	return sigv4.Verify(p, req, key, now, profile)

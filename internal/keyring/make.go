@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/sigv4"
 )
 
 // errControl says that only a control-plane node makes and wraps keys.
@@ -105,9 +106,19 @@ func (r *Ring) wrapNew(s record.Reader, regions []string, bound []byte) (kek []b
 	return kek, wraps, nil
 }
 
+// publicV4A derives the public key of a secret for SigV4A, so that a verifier
+// of those signatures holds no secret.
+func publicV4A(id, secret string) ([]byte, error) {
+	key, err := sigv4.DeriveECDSA(id, secret)
+	if err != nil {
+		return nil, err
+	}
+	return key.PublicKey.Bytes()
+}
+
 // NewAccessKey makes a long-term key of an account. The secret is returned
-// once and kept nowhere in clear; v4a derives the SigV4A public key.
-func (r *Ring) NewAccessKey(s record.Reader, account string, now time.Time, v4a func(id, secret string) ([]byte, error)) (record.AccessKey, string, error) {
+// once and kept nowhere in clear.
+func (r *Ring) NewAccessKey(s record.Reader, account string, now time.Time) (record.AccessKey, string, error) {
 	id, err := NewKeyID(LongTerm, account)
 	if err != nil {
 		return record.AccessKey{}, "", err
@@ -121,7 +132,7 @@ func (r *Ring) NewAccessKey(s record.Reader, account string, now time.Time, v4a 
 	if err != nil {
 		return record.AccessKey{}, "", err
 	}
-	public, err := v4a(id, secret)
+	public, err := publicV4A(id, secret)
 	if err != nil {
 		return record.AccessKey{}, "", err
 	}

@@ -53,7 +53,7 @@ func put[R any](t *testing.T, tx record.Tx, k *record.Kind[R], v *R) {
 
 func TestASecretOpensInTheRegionsThatTheAccountHasAndNowhereElse(t *testing.T) {
 	control, region, other, s := world(t)
-	k, secret, err := control.NewAccessKey(s, "111122223333", now, func(string, string) ([]byte, error) { return nil, nil })
+	k, secret, err := control.NewAccessKey(s, "111122223333", now)
 	if err != nil {
 		t.Fatal(err)
 	}

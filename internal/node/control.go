@@ -199,7 +199,7 @@ func (c *Control) serve(ctx context.Context, group *errgroup.Group) error {
 	c.metrics = newMetrics(c.status)
 	table := api.NewTable(iam.Ops(iam.Env{
 		NewAccessKey: func(r record.Reader, account string, now time.Time) (record.AccessKey, string, error) {
-			return c.ring.NewAccessKey(r, account, now, noV4A)
+			return c.ring.NewAccessKey(r, account, now)
 		},
 		NewBearer: keyring.NewBearer,
 	}))

@@ -169,11 +169,11 @@ func (d *development) makeAccount() error {
 	if err := record.Put(d.tx, record.AccountKeys, k); err != nil {
 		return err
 	}
-	root, rootSecret, err := d.ring.NewAccessKey(d.tx, d.Account, d.now, noV4A)
+	root, rootSecret, err := d.ring.NewAccessKey(d.tx, d.Account, d.now)
 	if err != nil {
 		return err
 	}
-	admin, adminSecret, err := d.ring.NewAccessKey(d.tx, d.Account, d.now, noV4A)
+	admin, adminSecret, err := d.ring.NewAccessKey(d.tx, d.Account, d.now)
 	if err != nil {
 		return err
 	}
@@ -186,9 +186,6 @@ func (d *development) makeAccount() error {
 	}
 	return d.Layout.KeepCredentials(local.Credentials{Account: d.Account, AdminKeyID: admin.ID, AdminSecret: adminSecret, RootKeyID: root.ID, RootSecret: rootSecret})
 }
-
-// noV4A leaves the SigV4A public key out: this release's doors take SigV4.
-func noV4A(string, string) ([]byte, error) { return nil, nil }
 
 // idText spells bytes in the alphabet of unique ids.
 func idText(b []byte) string {

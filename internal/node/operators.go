@@ -69,7 +69,7 @@ func (c *Control) makeAccount(tx record.Tx, id, name string, now time.Time) (*op
 	if err := record.Put(tx, record.AccountKeys, k); err != nil {
 		return nil, err
 	}
-	root, secret, err := c.ring.NewAccessKey(tx, id, now, noV4A)
+	root, secret, err := c.ring.NewAccessKey(tx, id, now)
 	if err != nil {
 		return nil, err
 	}
