@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/internal/session"
 )
 
 // Kind is what kind of caller or session a request comes from. AWS lets each
@@ -39,6 +40,8 @@ type Caller struct {
 	Principal *record.Entry
 	Session   *Session // nil for a long-term credential
 	Index     uint64   // of the view that verified the caller
+
+	token *session.Token // that the session came in; nil otherwise
 }
 
 // Session is what a session token says, opened and verified.

@@ -15,6 +15,7 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/authz"
 	"github.com/holdfast-iam/holdfast/internal/fault"
 	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/sigv4"
 )
 
 // readOnly is the transaction of a read: it refuses every write.
@@ -174,6 +175,9 @@ func (q *request) callID() string {
 	if id := q.r.Header.Get("Amz-Sdk-Invocation-Id"); id != "" {
 		part("invocation")
 		part(id)
+	} else if q.shown.Algorithm == sigv4.ECDSA { // whose signatures anybody can spell in two ways
+		part("time")
+		part(q.shown.Time.String())
 	} else {
 		part("signature")
 		part(q.shown.Signature)

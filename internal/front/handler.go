@@ -39,6 +39,9 @@ type Handler struct {
 	View func(context.Context) (*view.View, error)
 	// Age is how long ago the node last heard of the head.
 	Age func(now time.Time) time.Duration
+	// Await waits until the node serves an index, or ctx ends; nil: it never
+	// is behind.
+	Await func(ctx context.Context, index uint64) error
 	// Relay hands a write to the control plane as it came. Nil on the
 	// control plane.
 	Relay func(context.Context, *Relayed) (*Reply, error)

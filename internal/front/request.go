@@ -1,6 +1,7 @@
 package front
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -81,6 +82,9 @@ func (q *request) serve() error {
 		return err
 	}
 	q.view = v
+	if err := q.awaitRevision(); err != nil {
+		return err
+	}
 	if err := q.authenticate(); err != nil {
 		return err
 	}
@@ -132,6 +136,37 @@ func (q *request) speaks() wire.Dialect {
 		return wire.EC2
 	}
 	return wire.QueryXML
+}
+
+// revisionWait bounds how long a request waits for the revision it demands.
+const revisionWait = 2 * time.Second
+
+// awaitRevision waits until this node serves the revision that the request
+// demands. Another lineage is an error at once: it will never come.
+func (q *request) awaitRevision() error {
+	text := q.r.Header.Get(HeaderMinRevision)
+	if text == "" {
+		return nil
+	}
+	lineage, index, err := ParseRevision(text)
+	if err != nil {
+		return fault.InvalidParameterValue.Errorf("%s: %v", HeaderMinRevision, err)
+	}
+	if lineage != q.view.Head.Lineage {
+		return fault.InvalidParameterValue.Errorf("%s: %s is a revision of another lineage.", HeaderMinRevision, text)
+	}
+	if q.view.Head.Index < index && q.h.Await != nil {
+		ctx, cancel := context.WithTimeout(q.r.Context(), revisionWait)
+		defer cancel()
+		_ = q.h.Await(ctx, index) // looked at below
+		if q.view, err = q.h.View(q.r.Context()); err != nil {
+			return err
+		}
+	}
+	if q.view.Head.Index < index {
+		return fault.ServiceUnavailable.Errorf("This node serves revision %s, not yet %s.", record.Revision(q.view.Head.Lineage, q.view.Head.Index), text).WithRetryAfter(retryLater)
+	}
+	return nil
 }
 
 // authenticate finds the caller, and what kinds of session may not do here is

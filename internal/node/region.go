@@ -202,7 +202,7 @@ func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
 	decider := &native.Decider{View: current, Verifier: verifier, Authorizer: authorizer, Region: r.Config.Region, Now: time.Now, Age: r.replica.Age, Log: r.Log}
 	table := api.NewTable(iam.Ops(iam.Env{}), sts.Ops(sts.Env{Mint: r.mint, OpenMessage: r.openMessage, AccountOf: keyring.AccountOf}))
 	r.front = &front.Handler{Operations: front.NewOperations(table), Region: r.Config.Region, Verifier: verifier, Authorizer: authorizer,
-		View: current, Age: r.replica.Age, Relay: r.relay, Doors: doorsOf(decider), Now: time.Now, Log: r.Log, Observe: r.metrics.observe}
+		View: current, Await: r.replica.Await, Age: r.replica.Age, Relay: r.relay, Doors: doorsOf(decider), Now: time.Now, Log: r.Log, Observe: r.metrics.observe}
 	apiListener, err := r.Inherited.Listener("api", r.Config.API)
 	if err != nil {
 		return err

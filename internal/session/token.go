@@ -20,6 +20,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -123,6 +124,9 @@ type Token struct {
 	Claims
 	signed    []byte
 	signature []byte
+	// verified is the public key that the signature was verified with: a
+	// cached token pays for that once.
+	verified atomic.Pointer[string]
 }
 
 // Split decodes a token's text and its header in clear.
@@ -170,7 +174,15 @@ func Open(text, accessKeyID string, opening func(generation int) ([]byte, error)
 
 // Signed says whether the token carries a signature of the key.
 func (t *Token) Signed(key ed25519.PublicKey) bool {
-	return len(key) == ed25519.PublicKeySize && ed25519.Verify(key, append([]byte(signDomain), t.signed...), t.signature)
+	if k := t.verified.Load(); k != nil && *k == string(key) {
+		return true
+	}
+	if len(key) != ed25519.PublicKeySize || !ed25519.Verify(key, append([]byte(signDomain), t.signed...), t.signature) {
+		return false
+	}
+	k := string(key)
+	t.verified.Store(&k)
+	return true
 }
 
 // tokenCipher derives the cipher of one token. Its key is used once, so a
