@@ -38,9 +38,6 @@ const (
 func usage(err error) error       { return &exitError{statusUsage, err} }
 func unreachable(err error) error { return &exitError{statusUnreachable, err} }
 
-// errNo is the answer no: nothing is left to say.
-var errNo = &exitError{statusNo, errors.New("")}
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
