@@ -250,6 +250,14 @@ func TestADeniedKeyIsRefusedFromThenOn(t *testing.T) {
 	}
 }
 
+func TestTheLastUseOfAnAccessKeyIsKnown(t *testing.T) {
+	d := start(t)
+	d.until("known", func() bool {
+		out := d.ok("bash", "-c", "aws iam get-access-key-last-used --access-key-id $AWS_ACCESS_KEY_ID --output text")
+		return strings.Contains(out, "us-east-1") && strings.Contains(out, "iam") && strings.Contains(out, "admin")
+	})
+}
+
 func TestAStartThatCannotBeIsOneSentenceAndExit2(t *testing.T) {
 	bin := build(t)
 	foreign, half, file := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "file")

@@ -60,6 +60,7 @@ type Region struct {
 	signing atomic.Pointer[session.KeySet]
 	front   *front.Handler
 	metrics *Metrics
+	uses    keyUses
 }
 
 // joined is what a node keeps of its admission.
@@ -79,6 +80,7 @@ func (r *Region) Run(ctx context.Context) error {
 		return errors.Join(err, group.Wait())
 	}
 	group.Go(func() error { return r.publishKeys(ctx) })
+	group.Go(func() error { return r.reportUses(ctx) })
 	if err := r.serve(ctx, group); err != nil {
 		return err
 	}
@@ -202,7 +204,11 @@ func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
 	decider := &native.Decider{View: current, Verifier: verifier, Authorizer: authorizer, Region: r.Config.Region, Now: time.Now, Age: r.replica.Age, Log: r.Log}
 	table := api.NewTable(iam.Ops(iam.Env{}), sts.Ops(sts.Env{Mint: r.mint, OpenMessage: r.openMessage, AccountOf: keyring.AccountOf}))
 	r.front = &front.Handler{Operations: front.NewOperations(table), Region: r.Config.Region, Verifier: verifier, Authorizer: authorizer,
-		View: current, Await: r.replica.Await, Age: r.replica.Age, Relay: r.relay, Doors: doorsOf(decider), Now: time.Now, Log: r.Log, Observe: r.metrics.observe}
+		View: current, Await: r.replica.Await, Age: r.replica.Age, Relay: r.relay, Doors: doorsOf(decider),
+		Used: func(account, keyID, service string, now time.Time) {
+			r.uses.note(r.Config.Region, account, keyID, service, now)
+		},
+		Now: time.Now, Log: r.Log, Observe: r.metrics.observe}
 	apiListener, err := r.Inherited.Listener("api", r.Config.API)
 	if err != nil {
 		return err
