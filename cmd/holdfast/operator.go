@@ -9,7 +9,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/holdfast-iam/holdfast/internal/keyring"
 	"github.com/holdfast-iam/holdfast/internal/local"
 	"github.com/holdfast-iam/holdfast/internal/operator"
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -24,16 +23,17 @@ func execute(cmd *cobra.Command, name string, arguments, out any) error {
 	if err != nil {
 		return usage(err)
 	}
-	b, err := keyring.ReadSecret(layout.OperatorKey())
+	key, err := operator.LoadKey(layout.OperatorKey())
 	if err != nil {
 		return usage(err)
 	}
-	key := new(operator.Key)
-	if err := json.Unmarshal(b, key); err != nil {
-		return usage(fmt.Errorf("%s: %w", layout.OperatorKey(), err))
+	client, err := operator.Dial(layout.OperatorSocket(), key)
+	if err != nil {
+		return usage(err)
 	}
-	r, err := operator.Execute(cmd.Context(), layout.OperatorSocket(), key, name, arguments, out, time.Now())
-	if errors.Is(err, operator.ErrUnreachable) {
+	defer client.Close()
+	r, err := client.Execute(cmd.Context(), name, arguments, out, time.Now())
+	if errors.Is(err, operator.ErrUnreachable) || errors.Is(err, operator.ErrUnconfirmed) {
 		return unreachable(err)
 	}
 	if err != nil {
@@ -78,7 +78,7 @@ func formatFlag(cmd *cobra.Command) *string {
 
 func serviceCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "service", Short: "Services that may ask for decisions"}
-	var s record.Service
+	var s operator.NewService
 	create := &cobra.Command{Use: "create NAME", Short: "Register a service", Args: cobra.ExactArgs(1)}
 	format := formatFlag(create)
 	f := create.Flags()
@@ -203,13 +203,13 @@ func accountCommand() *cobra.Command {
 	list := &cobra.Command{Use: "list", Short: "List the accounts", Args: cobra.NoArgs}
 	listFormat := formatFlag(list)
 	list.RunE = func(cmd *cobra.Command, _ []string) error {
-		var out []struct{ ID, Name, Alias, Created string }
+		var out []operator.AccountLine
 		if err := execute(cmd, "account.list", struct{}{}, &out); err != nil {
 			return err
 		}
 		var rows [][]string
 		for _, a := range out {
-			rows = append(rows, []string{a.ID, a.Name, a.Alias, a.Created})
+			rows = append(rows, []string{a.ID, a.Name, a.Alias, a.Created.Std().Format(time.RFC3339)})
 		}
 		return show(cmd, *listFormat, out, "ID\tNAME\tALIAS\tCREATED", rows)
 	}

@@ -10,7 +10,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -20,6 +19,7 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/keyring"
 	"github.com/holdfast-iam/holdfast/internal/local"
 	"github.com/holdfast-iam/holdfast/internal/managed"
+	"github.com/holdfast-iam/holdfast/internal/operator"
 	"github.com/holdfast-iam/holdfast/internal/peer"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/view"
@@ -31,12 +31,6 @@ const (
 	DefaultRegion  = "us-east-1"
 	adminName      = "admin"
 )
-
-// operatorKey is the file of a development operator.
-type operatorKey struct {
-	ID   string `json:"id"`
-	Seed []byte `json:"seed"`
-}
 
 // nodeKeysFile is where a node keeps its secrets, in its directory.
 const nodeKeysFile = "node.key"
@@ -86,16 +80,11 @@ func (d *development) makeRoot() error {
 	if err := keyring.WriteSecret(d.Layout.RootKey(), key.Seed()); err != nil {
 		return err
 	}
-	op := operatorKey{ID: "development", Seed: make([]byte, ed25519.SeedSize)}
-	rand.Read(op.Seed)
-	b, err := json.Marshal(op)
+	op, err := operator.MakeKey(d.Layout.OperatorKey(), "development")
 	if err != nil {
 		return err
 	}
-	if err := keyring.WriteSecret(d.Layout.OperatorKey(), b); err != nil {
-		return err
-	}
-	rec := &record.Operator{ID: op.ID, Public: ed25519.NewKeyFromSeed(op.Seed).Public().(ed25519.PublicKey), Created: record.At(d.now)}
+	rec := &record.Operator{ID: op.ID, Public: op.Public(), Created: record.At(d.now)}
 	rec.Sign(d.root)
 	return record.Put(d.tx, record.Operators, rec)
 }
@@ -212,13 +201,9 @@ func Invite(l local.Layout, name, region, zone string) error {
 	if _, err := os.Stat(filepath.Join(l.Node(name), joinedFile)); err == nil {
 		return nil
 	}
-	b, err := keyring.ReadSecret(l.OperatorKey())
+	op, err := operator.LoadKey(l.OperatorKey())
 	if err != nil {
 		return err
-	}
-	var op operatorKey
-	if err := json.Unmarshal(b, &op); err != nil {
-		return fmt.Errorf("%s: %w", l.OperatorKey(), err)
 	}
 	control, err := keyring.LoadNodeKeys(filepath.Join(l.Node("control"), nodeKeysFile))
 	if err != nil {

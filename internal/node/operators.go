@@ -37,7 +37,7 @@ func (c *Control) serveOperators(ctx context.Context, group *errgroup.Group) err
 // commitOperator commits an operator's change and waits for the in-sync nodes.
 func (c *Control) commitOperator(ctx context.Context, ch operator.Change) (operator.Done, error) {
 	var result any
-	o := c.writer.Do(ctx, store.Call{Reduces: true, Apply: func(tx record.Tx, now time.Time, _ uint64) ([]byte, error) {
+	o := c.writer.Do(ctx, store.Call{Reduces: ch.Reduces, Apply: func(tx record.Tx, now time.Time, _ uint64) ([]byte, error) {
 		var err error
 		if result, err = ch.Apply(tx, now); err != nil {
 			return nil, err

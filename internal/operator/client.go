@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"time"
 
 	"google.golang.org/grpc"
@@ -20,41 +19,61 @@ import (
 // ErrUnreachable says that nobody answers on the socket.
 var ErrUnreachable = errors.New("the control plane does not answer on its operators' socket: is it running?")
 
-// Listen opens the operators' socket: the file's mode is the door.
-func Listen(path string) (net.Listener, error) {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) { // left by a killed process
-		return nil, err
-	}
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("operators' socket: %w", err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	return l, nil
+// ErrUnconfirmed says that the control plane could not confirm the command: it
+// may have taken effect or not.
+var ErrUnconfirmed = errors.New("the control plane could not confirm the command; look with `list` before you repeat it")
+
+// timeout bounds one command.
+const timeout = 10 * time.Second
+
+// Client signs commands with one operator's key.
+type Client struct {
+	key  *Key
+	conn *grpc.ClientConn
 }
 
-// Execute runs one command over the socket and reads its result into out.
-func Execute(ctx context.Context, socket string, key *Key, name string, arguments, out any, now time.Time) (*operatorpb.Result, error) {
-	c, err := Sign(key, name, arguments, now)
+// Dial makes a client of the operators' socket. It connects with the first
+// command.
+func Dial(socket string, key *Key) (*Client, error) {
+	if err := key.check(); err != nil {
+		return nil, err
+	}
+	// A path is no URL: the target is a name, and the path goes to the dialer.
+	conn, err := grpc.NewClient("passthrough:///operator",
+		grpc.WithTransportCredentials(insecure.NewCredentials()), // a unix socket, mode 0600
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		}))
 	if err != nil {
 		return nil, err
 	}
-	conn, err := grpc.NewClient("unix:"+socket, grpc.WithTransportCredentials(insecure.NewCredentials())) // a unix socket, mode 0600
+	return &Client{key: key, conn: conn}, nil
+}
+
+// Close ends the connection.
+func (c *Client) Close() error { return c.conn.Close() }
+
+// Execute runs one command and reads its result into out. Errors: *Refused,
+// ErrUnreachable, ErrUnconfirmed.
+func (c *Client) Execute(ctx context.Context, name string, arguments, out any, now time.Time) (*operatorpb.Result, error) {
+	signed, err := Sign(c.key, name, arguments, now)
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	return c.send(ctx, signed, out)
+}
+
+func (c *Client) send(ctx context.Context, signed *operatorpb.Command, out any) (*operatorpb.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	r, err := operatorpb.NewOperatorClient(conn).Execute(ctx, c)
+	r, err := operatorpb.NewOperatorClient(c.conn).Execute(ctx, signed)
 	switch status.Code(err) {
 	case codes.OK:
-	case codes.Unavailable, codes.DeadlineExceeded:
+		return r, json.Unmarshal(r.Body, out)
+	case codes.Unavailable:
 		return nil, ErrUnreachable
-	default:
-		return nil, errors.New(status.Convert(err).Message())
+	case codes.PermissionDenied, codes.InvalidArgument, codes.FailedPrecondition:
+		return nil, &Refused{status.Convert(err).Message()}
 	}
-	return r, json.Unmarshal(r.Body, out)
+	return nil, fmt.Errorf("%w: %s", ErrUnconfirmed, status.Convert(err).Message())
 }

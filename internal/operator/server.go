@@ -9,10 +9,9 @@ package operator
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -27,14 +26,22 @@ import (
 // maxSkew is how far a command's time may be from ours.
 const maxSkew = 60 * time.Second
 
-// maxArguments bounds a command's arguments in bytes.
-const maxArguments = 64 << 10
+// Limits on a command, in bytes.
+const (
+	maxArguments = 64 << 10
+	maxName      = 64
+	nonceSize    = 16
+)
+
+// maxNonces bounds the commands that are remembered within twice maxSkew.
+const maxNonces = 4096
 
 // Change is what a command wants committed.
 type Change struct {
 	Operation string
-	By        string
-	Request   json.RawMessage
+	By        string          // operator:<id>
+	Request   json.RawMessage // the arguments; no command takes a secret
+	Reduces   bool            // takes something away: goes on when the store is almost full
 	Apply     func(tx record.Tx, now time.Time) (any, error)
 }
 
@@ -55,33 +62,28 @@ type Server struct {
 	Now         func() time.Time
 
 	mu     sync.Mutex
-	nonces map[string]time.Time
+	nonces map[nonce]time.Time
 }
 
-// NewAccount is an account with its root key, shown once.
-type NewAccount struct {
-	Account    string `json:"account"`
-	RootKeyID  string `json:"rootAccessKeyId"`
-	RootSecret string `json:"rootSecretAccessKey"`
-}
+// nonce is a nonce of one operator.
+type nonce struct{ operator, value string }
+
+// Refused is a command's no, in one sentence for the operator.
+type Refused struct{ Reason string }
+
+func (e *Refused) Error() string { return e.Reason }
+
+func refuse(format string, args ...any) error { return &Refused{fmt.Sprintf(format, args...)} }
 
 // command is one command: what it changes, or what it reads.
 type command struct {
-	read  func(r record.Reader) (any, error)
-	apply func(tx record.Tx, now time.Time) (any, error)
+	read    func(r record.Reader) (any, error)
+	apply   func(tx record.Tx, now time.Time) (any, error)
+	reduces bool
 }
 
-// message is what an operator signs: every part behind its length.
-func message(c *operatorpb.Command) []byte {
-	b := []byte("holdfast operator command 1\n")
-	for _, part := range [][]byte{[]byte(c.Operator), []byte(c.Name), c.Arguments, c.Nonce} {
-		b = binary.AppendUvarint(b, uint64(len(part)))
-		b = append(b, part...)
-	}
-	return binary.BigEndian.AppendUint64(b, uint64(c.TimeMs))
-}
-
-// Execute runs one command.
+// Execute runs one command. A command that was refused is FailedPrecondition;
+// one whose commit was not confirmed is Internal.
 func (s *Server) Execute(ctx context.Context, c *operatorpb.Command) (*operatorpb.Result, error) {
 	if err := s.verify(c); err != nil {
 		return nil, status.Error(codes.PermissionDenied, err.Error())
@@ -96,74 +98,83 @@ func (s *Server) Execute(ctx context.Context, c *operatorpb.Command) (*operatorp
 		done.Revision = record.Revision(v.Head.Lineage, v.Head.Index)
 		done.Result, err = do.read(v)
 	} else {
-		done, err = s.Commit(ctx, Change{Operation: "operator:" + c.Name, By: "operator:" + c.Operator, Request: c.Arguments, Apply: do.apply})
+		done, err = s.Commit(ctx, Change{Operation: "operator:" + c.Name, By: "operator:" + c.Operator, Request: c.Arguments,
+			Reduces: do.reduces, Apply: do.apply})
+	}
+	var refused *Refused
+	if errors.As(err, &refused) {
+		return nil, status.Error(codes.FailedPrecondition, refused.Reason)
 	}
 	if err != nil {
-		return nil, status.Error(codes.FailedPrecondition, err.Error())
+		return nil, status.Error(codes.Internal, err.Error())
 	}
 	body, err := json.Marshal(done.Result)
 	if err != nil {
-		return nil, err
+		return nil, status.Error(codes.Internal, "operator: the result cannot be written")
 	}
 	return &operatorpb.Result{Body: body, Revision: done.Revision, Missing: done.Missing}, nil
 }
 
-// verify checks operator, signature, time and nonce.
+var errUnsigned = errors.New("operator: the command is not signed by an enrolled operator")
+
+// verify checks form, operator, signature, time and nonce, in this order: what
+// is not signed is remembered nowhere.
 func (s *Server) verify(c *operatorpb.Command) error {
-	refused := errors.New("operator: the command is not signed by an enrolled operator")
-	r := s.View()
-	g, err := record.Get(r, record.Geneses, record.None, "genesis")
-	if err != nil {
-		return refused
-	}
-	op, err := record.Get(r, record.Operators, record.None, c.Operator)
-	if err != nil || !op.Verify(g.Root) || len(op.Public) != ed25519.PublicKeySize || !ed25519.Verify(op.Public, message(c), c.Signature) {
-		return refused
-	}
-	now := s.Now()
-	if d := now.Sub(time.UnixMilli(c.TimeMs)); d > maxSkew || d < -maxSkew {
-		return errors.New("operator: the command's time is more than a minute off this node's")
-	}
-	if len(c.Nonce) != 16 || len(c.Arguments) > maxArguments {
+	if len(c.Nonce) != nonceSize || len(c.Arguments) > maxArguments || len(c.Name) > maxName || len(c.Operator) > maxName {
 		return errors.New("operator: the command is malformed")
 	}
-	return s.once(string(c.Nonce), now)
+	public, err := s.public(c.Operator)
+	if err != nil || !ed25519.Verify(public, message(c), c.Signature) {
+		return errUnsigned
+	}
+	now := s.Now()
+	// Compared as numbers: a time far off does not fit a duration.
+	if ms := now.UnixMilli(); c.TimeMs < ms-maxSkew.Milliseconds() || c.TimeMs > ms+maxSkew.Milliseconds() {
+		return errors.New("operator: the command's time is more than a minute off this node's")
+	}
+	return s.once(nonce{c.Operator, string(c.Nonce)}, now)
 }
 
-// once refuses a nonce that was used within the time in which its command
-// could be accepted.
-func (s *Server) once(nonce string, now time.Time) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.nonces == nil {
-		s.nonces = map[string]time.Time{}
+// public is the key of an operator that the root enrolled.
+func (s *Server) public(id string) (ed25519.PublicKey, error) {
+	r := s.View()
+	if r == nil {
+		return nil, errUnsigned
 	}
-	for n, at := range s.nonces {
-		if now.Sub(at) > 2*maxSkew {
-			delete(s.nonces, n)
-		}
-	}
-	if _, used := s.nonces[nonce]; used {
-		return errors.New("operator: the command was run already")
-	}
-	s.nonces[nonce] = now
-	return nil
-}
-
-// Sign makes a signed command.
-func Sign(key *Key, name string, arguments any, now time.Time) (*operatorpb.Command, error) {
-	b, err := json.Marshal(arguments)
+	g, err := record.Get(r, record.Geneses, record.None, "genesis")
 	if err != nil {
 		return nil, err
 	}
-	c := &operatorpb.Command{Operator: key.ID, Name: name, Arguments: b, TimeMs: now.UnixMilli(), Nonce: make([]byte, 16)}
-	rand.Read(c.Nonce)
-	c.Signature = ed25519.Sign(ed25519.NewKeyFromSeed(key.Seed), message(c))
-	return c, nil
+	op, err := record.Get(r, record.Operators, record.None, id)
+	if err != nil {
+		return nil, err
+	}
+	if !op.Verify(g.Root) || len(op.Public) != ed25519.PublicKeySize {
+		return nil, errUnsigned
+	}
+	return op.Public, nil
 }
 
-// Key is an operator's key as its file holds it.
-type Key struct {
-	ID   string `json:"id"`
-	Seed []byte `json:"seed"`
+// once refuses a nonce that was used within the time in which its command
+// could be accepted. When too many are remembered it refuses new ones rather
+// than forget one.
+func (s *Server) once(n nonce, now time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.nonces == nil {
+		s.nonces = map[nonce]time.Time{}
+	}
+	for old, at := range s.nonces {
+		if now.Sub(at) > 2*maxSkew {
+			delete(s.nonces, old)
+		}
+	}
+	if _, used := s.nonces[n]; used {
+		return errors.New("operator: the command was run already")
+	}
+	if len(s.nonces) >= maxNonces {
+		return fmt.Errorf("operator: more than %d commands within two minutes", maxNonces)
+	}
+	s.nonces[n] = now
+	return nil
 }
