@@ -9,6 +9,7 @@ package api
 import (
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/base64"
 	"encoding/binary"
 	"reflect"
 	"strings"
@@ -60,6 +61,9 @@ type Call struct {
 	// Seed is 32 random bytes made in prepare: everything random in apply is
 	// derived from it, so that apply is a pure function.
 	Seed [32]byte
+	// Op is the row's name, and Markers seals and opens where pages start.
+	Op      string
+	Markers Markers
 	// Made is what the row's Prepare returned.
 	Made any
 	n    uint64
@@ -74,6 +78,30 @@ func (c *Call) NewID(prefix string) string {
 	c.n++
 	sum := sha256.Sum256(b[:])
 	return prefix + base32.StdEncoding.EncodeToString(sum[:15])[:17]
+}
+
+// Markers seal where the next page of a list starts, with the account's key
+// and bound to what a marker is for; they open what was sealed for the same.
+type Markers struct {
+	Seal func(r record.Reader, account, bound string, text []byte) ([]byte, error)
+	Open func(r record.Reader, account, bound string, sealed []byte) ([]byte, error)
+}
+
+// SealMarker returns the opaque marker of a page's start. It is good for this
+// caller and this operation alone.
+func (c *Call) SealMarker(text string) (string, error) {
+	b, err := c.Markers.Seal(c.Tx, c.Account, c.Op+" "+c.Caller.UserID, []byte(text))
+	return base64.RawURLEncoding.EncodeToString(b), err
+}
+
+// OpenMarker opens what SealMarker made.
+func (c *Call) OpenMarker(marker string) (string, error) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(marker)
+	if err != nil {
+		return "", err
+	}
+	text, err := c.Markers.Open(c.Tx, c.Account, c.Op+" "+c.Caller.UserID, b)
+	return string(text), err
 }
 
 // Op is one row of the table.

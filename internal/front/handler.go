@@ -49,6 +49,8 @@ type Handler struct {
 	Commit func(context.Context, *Write) *Outcome
 	// Doors answers the decision doors' paths; nil: there are none here.
 	Doors http.Handler
+	// Markers seals where pages of lists start.
+	Markers api.Markers
 	// Used notes that an access key was used; nil: nothing does.
 	Used func(account, keyID, service string, now time.Time)
 	Now  func() time.Time

@@ -199,6 +199,7 @@ func signatureFault(err error) error {
 func (q *request) call(tx record.Tx, now time.Time) *api.Call {
 	c := &api.Call{Tx: tx, Caller: q.caller, Now: now, Region: q.h.Region, RequestID: q.id,
 		Source: hostOnly(q.r.RemoteAddr), Secure: q.r.TLS != nil, Agent: q.r.UserAgent()}
+	c.Op, c.Markers = q.op.Name, q.h.Markers
 	if q.caller != nil {
 		c.Account = q.caller.Account
 	}

@@ -120,7 +120,9 @@ func updateAccessKey(c *api.Call, in *updateKeyIn) (*api.Nothing, error) {
 	if err != nil {
 		return nil, err
 	}
-	(*h.keys)[i].Active = in.Status == "Active"
+	if (*h.keys)[i].Active, err = active(in.Status); err != nil {
+		return nil, err
+	}
 	return &api.Nothing{}, h.save(c)
 }
 
@@ -168,7 +170,7 @@ func listAccessKeys(c *api.Call, in *listKeysIn) (*listKeysOut, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, p, err := slice(*h.keys, in.page)
+	list, p, err := slice(c, *h.keys, in.page)
 	if err != nil {
 		return nil, err
 	}
@@ -206,4 +208,13 @@ func getAccessKeyLastUsed(c *api.Call, in *lastUsedIn) (*lastUsedOut, error) {
 		out.AccessKeyLastUsed = lastUsed{&t, use.Service, use.Region}
 	}
 	return out, nil
+}
+
+// active reads a status that a caller may set: Expired is one that only time
+// gives.
+func active(s Status) (bool, error) {
+	if s == "Expired" {
+		return false, fault.InvalidInput.Errorf("Status Expired cannot be set; set Active or Inactive.")
+	}
+	return s == "Active", nil
 }

@@ -1,8 +1,6 @@
 package iam
 
 import (
-	"regexp"
-
 	"github.com/holdfast-iam/holdfast/internal/api"
 	"github.com/holdfast-iam/holdfast/internal/fault"
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -23,12 +21,7 @@ type aliasIn struct {
 	AccountAlias Alias `q:"required"`
 }
 
-var aliasForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-
 func createAccountAlias(c *api.Call, in *aliasIn) (*api.Nothing, error) {
-	if !aliasForm.MatchString(string(in.AccountAlias)) {
-		return nil, fault.ValidationError.Errorf("1 validation error detected: Value '%s' at 'accountAlias' failed to satisfy constraint: Member must satisfy regular expression pattern: ^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$", in.AccountAlias)
-	}
 	a, err := record.Get(c.Tx, record.Accounts, c.Account, c.Account)
 	if err != nil {
 		return nil, err

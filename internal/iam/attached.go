@@ -12,7 +12,7 @@ func attachedOps() []api.Op {
 			return onBearer(userBearer, c, in.userName(), func(b *bearer) (*api.Nothing, error) { return b.detach(c, string(in.PolicyArn)) })
 		}),
 		read("ListAttachedUserPolicies", theUser[attachedUserIn], func(c *api.Call, in *attachedUserIn) (*attachedOut, error) {
-			return onBearer(userBearer, c, in.userName(), func(b *bearer) (*attachedOut, error) { return b.list(c, in.page) })
+			return onBearer(userBearer, c, in.userName(), func(b *bearer) (*attachedOut, error) { return b.list(c, in.PathPrefix, in.page) })
 		}),
 		write("AttachGroupPolicy", attaching(theGroup[attachGroupIn]), func(c *api.Call, in *attachGroupIn) (*api.Nothing, error) {
 			return onBearer(groupBearer, c, in.groupName(), func(b *bearer) (*api.Nothing, error) { return b.attach(c, string(in.PolicyArn)) })
@@ -21,7 +21,7 @@ func attachedOps() []api.Op {
 			return onBearer(groupBearer, c, in.groupName(), func(b *bearer) (*api.Nothing, error) { return b.detach(c, string(in.PolicyArn)) })
 		}),
 		read("ListAttachedGroupPolicies", theGroup[attachedGroupIn], func(c *api.Call, in *attachedGroupIn) (*attachedOut, error) {
-			return onBearer(groupBearer, c, in.groupName(), func(b *bearer) (*attachedOut, error) { return b.list(c, in.page) })
+			return onBearer(groupBearer, c, in.groupName(), func(b *bearer) (*attachedOut, error) { return b.list(c, in.PathPrefix, in.page) })
 		}),
 		write("AttachRolePolicy", attaching(theRole[attachRoleIn]), func(c *api.Call, in *attachRoleIn) (*api.Nothing, error) {
 			return onBearer(roleBearer, c, in.roleName(), func(b *bearer) (*api.Nothing, error) { return b.attach(c, string(in.PolicyArn)) })
@@ -30,7 +30,7 @@ func attachedOps() []api.Op {
 			return onBearer(roleBearer, c, in.roleName(), func(b *bearer) (*api.Nothing, error) { return b.detach(c, string(in.PolicyArn)) })
 		}),
 		read("ListAttachedRolePolicies", theRole[attachedRoleIn], func(c *api.Call, in *attachedRoleIn) (*attachedOut, error) {
-			return onBearer(roleBearer, c, in.roleName(), func(b *bearer) (*attachedOut, error) { return b.list(c, in.page) })
+			return onBearer(roleBearer, c, in.roleName(), func(b *bearer) (*attachedOut, error) { return b.list(c, in.PathPrefix, in.page) })
 		}),
 	}
 }
@@ -50,15 +50,15 @@ func attaching[In any](on func(*api.Call, *In) ([]api.Access, error)) func(*api.
 }
 
 type attachUserIn struct {
-	userIn
+	heldIn
 	PolicyArn ARN `q:"required"`
 }
 
 func (in *attachUserIn) policyARN() string { return string(in.PolicyArn) }
 
 type attachedUserIn struct {
-	userIn
-	PathPrefix PathPrefix
+	heldIn
+	PathPrefix PolicyPath
 	page
 }
 
@@ -71,7 +71,7 @@ func (in *attachGroupIn) policyARN() string { return string(in.PolicyArn) }
 
 type attachedGroupIn struct {
 	groupIn
-	PathPrefix PathPrefix
+	PathPrefix PolicyPath
 	page
 }
 
@@ -84,6 +84,6 @@ func (in *attachRoleIn) policyARN() string { return string(in.PolicyArn) }
 
 type attachedRoleIn struct {
 	roleIn
-	PathPrefix PathPrefix
+	PathPrefix PolicyPath
 	page
 }

@@ -11,7 +11,7 @@ func boundaryOps() []api.Op {
 		write("PutUserPermissionsBoundary", bounding(theUser[putUserBoundaryIn]), func(c *api.Call, in *putUserBoundaryIn) (*api.Nothing, error) {
 			return setUserBoundary(c, in.userName(), string(in.PermissionsBoundary))
 		}),
-		write("DeleteUserPermissionsBoundary", theUser[userIn], func(c *api.Call, in *userIn) (*api.Nothing, error) {
+		write("DeleteUserPermissionsBoundary", theUser[heldIn], func(c *api.Call, in *heldIn) (*api.Nothing, error) {
 			return setUserBoundary(c, in.userName(), "")
 		}),
 		write("PutRolePermissionsBoundary", bounding(theRole[putRoleBoundaryIn]), func(c *api.Call, in *putRoleBoundaryIn) (*api.Nothing, error) {
@@ -24,7 +24,7 @@ func boundaryOps() []api.Op {
 }
 
 type putUserBoundaryIn struct {
-	userIn
+	heldIn
 	PermissionsBoundary ARN `q:"required"`
 }
 

@@ -75,7 +75,7 @@ func wireCredential(u *record.User, k *record.ServiceCredential, secret string) 
 }
 
 type createCredentialIn struct {
-	userIn
+	heldIn
 	ServiceName       ServiceName `q:"required"`
 	CredentialAgeDays *AgeDays
 }
@@ -103,7 +103,7 @@ func createCredential(c *api.Call, in *createCredentialIn) (*credentialOut, erro
 }
 
 type credentialIn struct {
-	UserName                    UserName
+	UserName                    NewUserName
 	ServiceSpecificCredentialId CredentialID `q:"required"`
 }
 
@@ -141,7 +141,9 @@ func updateCredential(c *api.Call, in *updateCredentialIn) (*api.Nothing, error)
 	if err != nil {
 		return nil, err
 	}
-	u.ServiceCredentials[i].Active = in.Status == "Active"
+	if u.ServiceCredentials[i].Active, err = active(in.Status); err != nil {
+		return nil, err
+	}
 	return &api.Nothing{}, record.Put(c.Tx, record.Users, u)
 }
 
@@ -155,8 +157,10 @@ func deleteCredential(c *api.Call, in *credentialIn) (*api.Nothing, error) {
 }
 
 type listCredentialsIn struct {
-	UserName    UserName
+	UserName    NewUserName
 	ServiceName ServiceName
+	AllUsers    *bool
+	page
 }
 
 func (in *listCredentialsIn) userName() string { return string(in.UserName) }
@@ -170,18 +174,35 @@ type credentialMetadata struct {
 	ServiceName                 string
 }
 
-type listCredentialsOut struct{ ServiceSpecificCredentials []credentialMetadata }
+type listCredentialsOut struct {
+	ServiceSpecificCredentials []credentialMetadata
+	paged
+}
 
 func listCredentials(c *api.Call, in *listCredentialsIn) (*listCredentialsOut, error) {
+	out := &listCredentialsOut{ServiceSpecificCredentials: []credentialMetadata{}}
+	if in.AllUsers != nil && *in.AllUsers {
+		var err error
+		out.paged, err = take(c, record.Users, record.UserByName, c.Account+record.Sep, in.page,
+			func(u *record.User) bool { return len(u.ServiceCredentials) > 0 },
+			func(u *record.User) { out.add(u, u.ServiceCredentials, in.ServiceName) })
+		return out, err
+	}
 	u, err := userOr(c, in.userName())
 	if err != nil {
 		return nil, err
 	}
-	out := &listCredentialsOut{ServiceSpecificCredentials: []credentialMetadata{}}
-	for _, k := range u.ServiceCredentials {
-		if in.ServiceName == "" || string(in.ServiceName) == k.Service {
-			out.ServiceSpecificCredentials = append(out.ServiceSpecificCredentials, credentialMetadata{u.Name, status(k.Active), k.Name, stamp(k.Created), k.ID, k.Service})
+	list, next, err := slice(c, u.ServiceCredentials, in.page)
+	out.add(u, list, in.ServiceName)
+	out.paged = next
+	return out, err
+}
+
+func (out *listCredentialsOut) add(u *record.User, list []record.ServiceCredential, of ServiceName) {
+	for _, k := range list {
+		if of == "" || string(of) == k.Service {
+			out.ServiceSpecificCredentials = append(out.ServiceSpecificCredentials,
+				credentialMetadata{u.Name, status(k.Active), k.Name, stamp(k.Created), k.ID, k.Service})
 		}
 	}
-	return out, nil
 }

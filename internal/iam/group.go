@@ -220,7 +220,7 @@ func listGroupsForUser(c *api.Call, in *groupsForUserIn) (*listGroupsOut, error)
 	if err != nil {
 		return nil, err
 	}
-	ids, p, err := slice(u.Groups, in.page)
+	ids, p, err := slice(c, u.Groups, in.page)
 	if err != nil {
 		return nil, err
 	}

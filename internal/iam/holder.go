@@ -2,6 +2,7 @@ package iam
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/holdfast-iam/holdfast/internal/api"
 	"github.com/holdfast-iam/holdfast/internal/fault"
@@ -136,20 +137,28 @@ type attachedOut struct {
 	paged
 }
 
-func (b *bearer) list(c *api.Call, p page) (*attachedOut, error) {
-	refs, next, err := slice(*b.attached, p)
+func (b *bearer) list(c *api.Call, prefix PolicyPath, p page) (*attachedOut, error) {
+	all, err := attachedTo(c, *b.attached, string(prefix))
 	if err != nil {
 		return nil, err
 	}
-	out := &attachedOut{AttachedPolicies: []attachedPolicy{}, paged: next}
+	list, next, err := slice(c, all, p)
+	return &attachedOut{AttachedPolicies: list, paged: next}, err
+}
+
+// attachedTo is what is attached, as far as its path begins with prefix.
+func attachedTo(c *api.Call, refs []record.PolicyRef, prefix string) ([]attachedPolicy, error) {
+	list := []attachedPolicy{}
 	for _, ref := range refs {
 		m, err := policyAt(c, ref)
 		if err != nil {
 			return nil, err
 		}
-		out.AttachedPolicies = append(out.AttachedPolicies, attachedPolicy{m.Name, policyARN(m)})
+		if strings.HasPrefix(m.Path, prefix) {
+			list = append(list, attachedPolicy{m.Name, policyARN(m)})
+		}
 	}
-	return out, nil
+	return list, nil
 }
 
 type namesOut struct {
@@ -157,8 +166,8 @@ type namesOut struct {
 	paged
 }
 
-func (b *bearer) names(p page) (*namesOut, error) {
-	list, next, err := slice(*b.inline, p)
+func (b *bearer) names(c *api.Call, p page) (*namesOut, error) {
+	list, next, err := slice(c, *b.inline, p)
 	if err != nil {
 		return nil, err
 	}

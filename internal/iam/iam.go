@@ -35,7 +35,7 @@ type Env struct {
 func Ops(env Env) []api.Op {
 	var all []api.Op
 	for _, list := range [][]api.Op{userOps(), keyOps(env), groupOps(), roleOps(), policyOps(), inlineOps(), attachedOps(),
-		boundaryOps(), tagOps(), profileOps(), accountOps(), credentialOps(env), emptyOps()} {
+		boundaryOps(), tagOps(), profileOps(), accountOps(), credentialOps(env), emptyOps(), entityOps(), detailOps(), simulateOps()} {
 		all = append(all, list...)
 	}
 	return all
@@ -245,7 +245,7 @@ func (p page) most() int {
 func take[R any](c *api.Call, k *record.Kind[R], ix *record.Index[R], prefix string, p page, keep func(*R) bool, add func(*R)) (paged, error) {
 	after := ""
 	if p.Marker != "" {
-		rest, err := openMarker(string(p.Marker))
+		rest, err := openMarker(c, p.Marker)
 		if err != nil {
 			return paged{}, err
 		}
@@ -253,30 +253,35 @@ func take[R any](c *api.Call, k *record.Kind[R], ix *record.Index[R], prefix str
 	}
 	var out paged
 	n, last := 0, ""
+	more := false
 	err := record.Scan(c.Tx, k, ix, prefix, after, func(term string, v *R) bool {
 		if !keep(v) {
 			return true
 		}
 		if n == p.most() {
-			out = paged{true, sealMarker(last)}
+			more = true
 			return false
 		}
 		n, last = n+1, strings.TrimPrefix(term, prefix)
 		add(v)
 		return true
 	})
+	if err == nil && more {
+		out, err = next(c, last)
+	}
 	return out, err
 }
 
 // slice returns one page of a list that lives inside a record.
-func slice[T any](list []T, p page) ([]T, paged, error) {
-	from, err := markerNumber(string(p.Marker), len(list))
+func slice[T any](c *api.Call, list []T, p page) ([]T, paged, error) {
+	from, err := markerNumber(c, p.Marker, len(list))
 	if err != nil {
 		return nil, paged{}, err
 	}
 	rest := list[from:]
 	if n := p.most(); len(rest) > n {
-		return rest[:n], paged{true, sealMarker(itoa(from + n))}, nil
+		more, err := next(c, itoa(from+n))
+		return rest[:n], more, err
 	}
 	return rest, paged{}, nil
 }

@@ -27,7 +27,7 @@ func inlineOps() []api.Op {
 			return onBearer(userBearer, c, in.userName(), func(b *bearer) (*api.Nothing, error) { return b.remove(c, string(in.PolicyName)) })
 		}),
 		read("ListUserPolicies", theUser[listUserPoliciesIn], func(c *api.Call, in *listUserPoliciesIn) (*namesOut, error) {
-			return onBearer(userBearer, c, in.userName(), func(b *bearer) (*namesOut, error) { return b.names(in.page) })
+			return onBearer(userBearer, c, in.userName(), func(b *bearer) (*namesOut, error) { return b.names(c, in.page) })
 		}),
 		write("PutGroupPolicy", theGroup[putGroupPolicyIn], func(c *api.Call, in *putGroupPolicyIn) (*api.Nothing, error) {
 			return onBearer(groupBearer, c, in.groupName(), func(b *bearer) (*api.Nothing, error) {
@@ -47,7 +47,7 @@ func inlineOps() []api.Op {
 			return onBearer(groupBearer, c, in.groupName(), func(b *bearer) (*api.Nothing, error) { return b.remove(c, string(in.PolicyName)) })
 		}),
 		read("ListGroupPolicies", theGroup[listGroupPoliciesIn], func(c *api.Call, in *listGroupPoliciesIn) (*namesOut, error) {
-			return onBearer(groupBearer, c, in.groupName(), func(b *bearer) (*namesOut, error) { return b.names(in.page) })
+			return onBearer(groupBearer, c, in.groupName(), func(b *bearer) (*namesOut, error) { return b.names(c, in.page) })
 		}),
 		write("PutRolePolicy", theRole[putRolePolicyIn], func(c *api.Call, in *putRolePolicyIn) (*api.Nothing, error) {
 			return onBearer(roleBearer, c, in.roleName(), func(b *bearer) (*api.Nothing, error) {
@@ -67,7 +67,7 @@ func inlineOps() []api.Op {
 			return onBearer(roleBearer, c, in.roleName(), func(b *bearer) (*api.Nothing, error) { return b.remove(c, string(in.PolicyName)) })
 		}),
 		read("ListRolePolicies", theRole[listRolePoliciesIn], func(c *api.Call, in *listRolePoliciesIn) (*namesOut, error) {
-			return onBearer(roleBearer, c, in.roleName(), func(b *bearer) (*namesOut, error) { return b.names(in.page) })
+			return onBearer(roleBearer, c, in.roleName(), func(b *bearer) (*namesOut, error) { return b.names(c, in.page) })
 		}),
 	}
 }

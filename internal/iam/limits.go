@@ -1,10 +1,9 @@
 package iam
 
 import (
-	"encoding/base64"
 	"strconv"
-	"strings"
 
+	"github.com/holdfast-iam/holdfast/internal/api"
 	"github.com/holdfast-iam/holdfast/internal/fault"
 	"github.com/holdfast-iam/holdfast/internal/wire"
 )
@@ -53,17 +52,27 @@ type (
 	Alias string
 	// Scope of ListPolicies.
 	Scope string
+	// PolicyUsage says how a policy is used.
+	PolicyUsage string
+	// PolicyPath and RoleDescription are like their kin, with patterns of their own.
+	PolicyPath      string
+	RoleDescription string
+	// AssignmentStatus of a virtual MFA device.
+	AssignmentStatus string
 )
 
 var (
-	namePattern   = wire.NewPattern(`[\w+=,.@-]+`)
-	pathPattern   = wire.NewPatternAs(`(\u002F)|(\u002F[\u0021-\u007E]+\u002F)`, `(/)|(/[\x21-\x7E]+/)`)
-	prefixPattern = wire.NewPatternAs(`\u002F[\u0021-\u007F]*`, `/[\x21-\x7F]*`)
-	textPattern   = wire.NewPattern(`[\u0009\u000A\u000D\u0020-\u00FF]+`)
-	keyPattern    = wire.NewPattern(`[\w]+`)
-	tagKeyPattern = wire.NewPattern(`[\p{L}\p{Z}\p{N}_.:/=+\-@]+`)
-	tagPattern    = wire.NewPattern(`[\p{L}\p{Z}\p{N}_.:/=+\-@]*`)
-	markerPattern = wire.NewPattern(`[\u0020-\u00FF]+`)
+	namePattern       = wire.NewPattern(`[\w+=,.@-]+`)
+	pathPattern       = wire.NewPatternAs(`(\u002F)|(\u002F[\u0021-\u007E]+\u002F)`, `(/)|(/[\x21-\x7E]+/)`)
+	prefixPattern     = wire.NewPatternAs(`\u002F[\u0021-\u007F]*`, `/[\x21-\x7F]*`)
+	textPattern       = wire.NewPattern(`[\u0009\u000A\u000D\u0020-\u00FF]+`)
+	keyPattern        = wire.NewPattern(`[\w]+`)
+	tagKeyPattern     = wire.NewPattern(`[\p{L}\p{Z}\p{N}_.:/=+\-@]+`)
+	tagPattern        = wire.NewPattern(`[\p{L}\p{Z}\p{N}_.:/=+\-@]*`)
+	policyPathPattern = wire.NewPattern(`((/[A-Za-z0-9\.,\+@=_-]+)*)/`)
+	roleTextPattern   = wire.NewPattern(`[\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]*`)
+	aliasPattern      = wire.NewPatternAs(`^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$`, `[a-z0-9](-?[a-z0-9])+`)
+	markerPattern     = wire.NewPattern(`[\u0020-\u00FF]+`)
 )
 
 // Limits of the types.
@@ -78,7 +87,7 @@ func (PathPrefix) Limits() wire.Limit  { return wire.Limit{Min: 1, Max: 512, Pat
 func (PolicyText) Limits() wire.Limit  { return wire.Limit{Min: 1, Max: 131072, Pattern: textPattern} }
 func (ARN) Limits() wire.Limit         { return wire.Limit{Min: 20, Max: 2048} }
 func (KeyID) Limits() wire.Limit       { return wire.Limit{Min: 16, Max: 128, Pattern: keyPattern} }
-func (Status) Limits() wire.Limit      { return wire.Limit{Enum: []string{"Active", "Inactive"}} }
+func (Status) Limits() wire.Limit      { return wire.Limit{Enum: []string{"Active", "Inactive", "Expired"}} }
 func (TagKey) Limits() wire.Limit      { return wire.Limit{Min: 1, Max: 128, Pattern: tagKeyPattern} }
 func (TagValue) Limits() wire.Limit    { return wire.Limit{Max: 256, Pattern: tagPattern} }
 func (Tags) Limits() wire.Limit        { return wire.Limit{Max: 50} }
@@ -93,7 +102,17 @@ func (VersionID) Limits() wire.Limit {
 	return wire.Limit{Pattern: wire.NewPattern(`v[1-9][0-9]*(\.[A-Za-z0-9-]*)?`)}
 }
 func (Scope) Limits() wire.Limit { return wire.Limit{Enum: []string{"All", "AWS", "Local"}} }
-func (Alias) Limits() wire.Limit { return wire.Limit{Min: 3, Max: 63} }
+func (Alias) Limits() wire.Limit { return wire.Limit{Min: 3, Max: 63, Pattern: aliasPattern} }
+func (PolicyUsage) Limits() wire.Limit {
+	return wire.Limit{Enum: []string{"PermissionsPolicy", "PermissionsBoundary"}}
+}
+func (PolicyPath) Limits() wire.Limit {
+	return wire.Limit{Min: 1, Max: 512, Pattern: policyPathPattern}
+}
+func (RoleDescription) Limits() wire.Limit { return wire.Limit{Max: 1000, Pattern: roleTextPattern} }
+func (AssignmentStatus) Limits() wire.Limit {
+	return wire.Limit{Enum: []string{"Assigned", "Unassigned", "Any"}}
+}
 
 // Quotas ("IAM and AWS STS quotas").
 const (
@@ -109,32 +128,36 @@ const (
 	defaultRoleLimit = 3600
 )
 
-// A Marker is opaque: where the next page starts, in base64. It holds nothing
-// that the caller could not list, and is only ever used within the caller's
-// own account.
-func sealMarker(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
-
-func openMarker(s string) (string, error) {
-	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || strings.ContainsAny(s, "\r\n") {
+// openMarker opens where a page starts. A marker of another caller, operation
+// or account, and one that was made by hand, is refused.
+func openMarker(c *api.Call, m Marker) (string, error) {
+	text, err := c.OpenMarker(string(m))
+	if err != nil {
 		return "", fault.ValidationError.Errorf("Invalid Marker.")
 	}
-	return string(b), nil
+	return text, nil
 }
 
-func markerNumber(s string, most int) (int, error) {
-	if s == "" {
+// markerNumber is openMarker where the page starts at a place in a list.
+func markerNumber(c *api.Call, m Marker, most int) (int, error) {
+	if m == "" {
 		return 0, nil
 	}
-	text, err := openMarker(s)
+	text, err := openMarker(c, m)
 	if err != nil {
 		return 0, err
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 || n > most {
+	if err != nil || n < 0 {
 		return 0, fault.ValidationError.Errorf("Invalid Marker.")
 	}
-	return n, nil
+	return min(n, most), nil // the list may have become shorter
+}
+
+// next is the output of a page that is not the last.
+func next(c *api.Call, text string) (paged, error) {
+	m, err := c.SealMarker(text)
+	return paged{true, m}, err
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }

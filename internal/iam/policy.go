@@ -45,7 +45,7 @@ type Policy struct {
 func wirePolicy(c *api.Call, p *record.Policy, full bool) Policy {
 	w := Policy{PolicyName: p.Name, PolicyId: p.ID, Arn: policyARN(p), Path: p.Path, DefaultVersionId: p.Default, IsAttachable: true,
 		AttachmentCount: attachments(c, p), CreateDate: stamp(p.Created), UpdateDate: stamp(p.Updated)}
-	w.PermissionsBoundaryUsageCount = count(c, record.UserByBoundary.Name, p) + count(c, record.RoleByBoundary.Name, p)
+	w.PermissionsBoundaryUsageCount = boundaries(c, p)
 	if full {
 		w.Description, w.Tags = p.Description, wireTags(p.Tags)
 	}
@@ -54,6 +54,10 @@ func wirePolicy(c *api.Call, p *record.Policy, full bool) Policy {
 
 func attachments(c *api.Call, p *record.Policy) int {
 	return count(c, record.UserByPolicy.Name, p) + count(c, record.GroupByPolicy.Name, p) + count(c, record.RoleByPolicy.Name, p)
+}
+
+func boundaries(c *api.Call, p *record.Policy) int {
+	return count(c, record.UserByBoundary.Name, p) + count(c, record.RoleByBoundary.Name, p)
 }
 
 // count counts an account's holders of a policy in one index.
@@ -94,14 +98,14 @@ func ownPolicy(c *api.Call, text string) (*record.Policy, error) {
 
 type createPolicyIn struct {
 	PolicyName     PolicyName `q:"required"`
-	Path           Path
+	Path           PolicyPath
 	PolicyDocument PolicyText `q:"required"`
 	Description    Description
 	Tags           Tags
 }
 
 func newPolicy(c *api.Call, in *createPolicyIn) ([]api.Access, error) {
-	return one(arnOf(c.Account, "policy", orSlash(in.Path), string(in.PolicyName)), tagContext(in.Tags, nil))
+	return one(arnOf(c.Account, "policy", orSlash(Path(in.Path)), string(in.PolicyName)), tagContext(in.Tags, nil))
 }
 
 type policyOut struct{ Policy Policy }
@@ -125,7 +129,7 @@ func createPolicy(c *api.Call, in *createPolicyIn) (*policyOut, error) {
 		return nil, err
 	}
 	at := record.At(c.Now)
-	p := &record.Policy{Account: c.Account, ID: c.NewID("ANPA"), Name: string(in.PolicyName), Path: orSlash(in.Path), Description: string(in.Description),
+	p := &record.Policy{Account: c.Account, ID: c.NewID("ANPA"), Name: string(in.PolicyName), Path: orSlash(Path(in.Path)), Description: string(in.Description),
 		Created: at, Updated: at, Default: "v1", Next: 2, Tags: tags,
 		Versions: []record.PolicyVersion{{ID: "v1", Document: string(in.PolicyDocument), Created: at}}}
 	return &policyOut{wirePolicy(c, p, true)}, record.Put(c.Tx, record.Policies, p)
@@ -158,15 +162,27 @@ func deletePolicy(c *api.Call, in *policyIn) (*api.Nothing, error) {
 }
 
 type listPoliciesIn struct {
-	Scope        Scope
-	OnlyAttached bool
-	PathPrefix   PathPrefix
+	Scope             Scope
+	OnlyAttached      bool
+	PathPrefix        PolicyPath
+	PolicyUsageFilter PolicyUsage
 	page
 }
 
 type listPoliciesOut struct {
 	Policies []Policy
 	paged
+}
+
+// wants applies the filters on how a policy is used.
+func (in *listPoliciesIn) wants(c *api.Call, p *record.Policy) bool {
+	switch {
+	case in.PolicyUsageFilter == "PermissionsBoundary":
+		return boundaries(c, p) > 0
+	case in.OnlyAttached || in.PolicyUsageFilter == "PermissionsPolicy":
+		return attachments(c, p) > 0
+	}
+	return true
 }
 
 // listPolicies lists AWS's first, then the account's own: the marker says in
@@ -182,13 +198,13 @@ func listPolicies(c *api.Call, in *listPoliciesIn) (*listPoliciesOut, error) {
 	}
 	after := ""
 	if in.Marker != "" {
-		text, err := openMarker(string(in.Marker))
+		text, err := openMarker(c, in.Marker)
 		if err != nil {
 			return nil, err
 		}
 		after = text
 	}
-	last, n := "", 0
+	last, n, more := "", 0, false
 	for _, account := range accounts {
 		prefix := account + record.Sep
 		from := ""
@@ -198,18 +214,21 @@ func listPolicies(c *api.Call, in *listPoliciesIn) (*listPoliciesOut, error) {
 			continue // the page starts in the account's own
 		}
 		err := record.Scan(c.Tx, record.Policies, record.PolicyByName, prefix, from, func(term string, p *record.Policy) bool {
-			if !strings.HasPrefix(p.Path, string(in.PathPrefix)) || in.OnlyAttached && attachments(c, p) == 0 {
+			if !strings.HasPrefix(p.Path, string(in.PathPrefix)) || !in.wants(c, p) {
 				return true
 			}
 			if n == in.most() {
-				out.paged = paged{true, sealMarker(last)}
+				more = true
 				return false
 			}
 			n, last = n+1, term
 			out.Policies = append(out.Policies, wirePolicy(c, p, false))
 			return true
 		})
-		if err != nil || out.IsTruncated {
+		if err == nil && more {
+			out.paged, err = next(c, last)
+		}
+		if err != nil || more {
 			return out, err
 		}
 	}
@@ -325,7 +344,7 @@ func listPolicyVersions(c *api.Call, in *listVersionsIn) (*listVersionsOut, erro
 	}
 	newest := slices.Clone(p.Versions)
 	slices.Reverse(newest)
-	list, next, err := slice(newest, in.page)
+	list, next, err := slice(c, newest, in.page)
 	if err != nil {
 		return nil, err
 	}

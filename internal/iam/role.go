@@ -80,7 +80,7 @@ type createRoleIn struct {
 	Path                     Path
 	RoleName                 RoleName   `q:"required"`
 	AssumeRolePolicyDocument PolicyText `q:"required"`
-	Description              Description
+	Description              RoleDescription
 	MaxSessionDuration       *SessionSeconds
 	PermissionsBoundary      *ARN
 	Tags                     Tags
@@ -198,7 +198,7 @@ func getRole(c *api.Call, in *roleIn) (*roleOut, error) {
 
 type updateRoleIn struct {
 	RoleName           RoleName `q:"required"`
-	Description        *Description
+	Description        *RoleDescription
 	MaxSessionDuration *SessionSeconds
 }
 
@@ -220,8 +220,8 @@ func updateRole(c *api.Call, in *updateRoleIn) (*struct{}, error) {
 }
 
 type describeRoleIn struct {
-	RoleName    RoleName    `q:"required"`
-	Description Description `q:"required"`
+	RoleName    RoleName        `q:"required"`
+	Description RoleDescription `q:"required"`
 }
 
 func (in *describeRoleIn) roleName() string { return string(in.RoleName) }

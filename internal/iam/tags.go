@@ -21,7 +21,7 @@ func tagOps() []api.Op {
 		}),
 		read("ListUserTags", theUser[listUserTagsIn], func(c *api.Call, in *listUserTagsIn) (*tagsOut, error) {
 			t, err := userTags(c, &in.userIn)
-			return t.list(in.page, err)
+			return t.list(c, in.page, err)
 		}),
 		write("TagRole", tagging(theRole[tagRoleIn]), func(c *api.Call, in *tagRoleIn) (*api.Nothing, error) {
 			t, err := roleTags(c, &in.roleIn)
@@ -33,7 +33,7 @@ func tagOps() []api.Op {
 		}),
 		read("ListRoleTags", theRole[listRoleTagsIn], func(c *api.Call, in *listRoleTagsIn) (*tagsOut, error) {
 			t, err := roleTags(c, &in.roleIn)
-			return t.list(in.page, err)
+			return t.list(c, in.page, err)
 		}),
 		write("TagPolicy", tagging(thePolicy[tagPolicyIn]), func(c *api.Call, in *tagPolicyIn) (*api.Nothing, error) {
 			t, err := policyTags(c, &in.policyIn)
@@ -45,7 +45,7 @@ func tagOps() []api.Op {
 		}),
 		read("ListPolicyTags", thePolicy[listPolicyTagsIn], func(c *api.Call, in *listPolicyTagsIn) (*tagsOut, error) {
 			t, err := policyTags(c, &in.policyIn)
-			return t.list(in.page, err)
+			return t.list(c, in.page, err)
 		}),
 		write("TagInstanceProfile", tagging(theProfile[tagInstanceProfileIn]), func(c *api.Call, in *tagInstanceProfileIn) (*api.Nothing, error) {
 			t, err := profileTags(c, &in.profileIn)
@@ -57,7 +57,7 @@ func tagOps() []api.Op {
 		}),
 		read("ListInstanceProfileTags", theProfile[listInstanceProfileTagsIn], func(c *api.Call, in *listInstanceProfileTagsIn) (*tagsOut, error) {
 			t, err := profileTags(c, &in.profileIn)
-			return t.list(in.page, err)
+			return t.list(c, in.page, err)
 		}),
 	}
 }
@@ -93,11 +93,11 @@ func (t taggable) remove(c *api.Call, keys []TagKey, err error) (*api.Nothing, e
 	return &api.Nothing{}, t.save(c)
 }
 
-func (t taggable) list(p page, err error) (*tagsOut, error) {
+func (t taggable) list(c *api.Call, p page, err error) (*tagsOut, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, next, err := slice(*t.tags, p)
+	list, next, err := slice(c, *t.tags, p)
 	if err != nil {
 		return nil, err
 	}

@@ -66,6 +66,13 @@ type userIn struct {
 	UserName UserName `q:"required"`
 }
 
+// heldIn is userIn where the model bounds the name as for a new one.
+type heldIn struct {
+	UserName NewUserName `q:"required"`
+}
+
+func (in *heldIn) userName() string { return string(in.UserName) }
+
 func (in *userIn) userName() string { return string(in.UserName) }
 
 // theUser is the access of an operation on one user. One that is absent is

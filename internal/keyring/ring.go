@@ -45,6 +45,7 @@ const (
 	forSecret  = "access key"
 	forAnswer  = "answer"
 	forMessage = "authorization message"
+	forMarker  = "marker"
 )
 
 var errNoKey = errors.New("keyring: this node has no key for that")
@@ -187,6 +188,16 @@ func (r *Ring) SealMessage(s record.Reader, account string, plaintext []byte) ([
 // OpenMessage opens what SealMessage sealed.
 func (r *Ring) OpenMessage(s record.Reader, account string, sealed []byte) ([]byte, error) {
 	return r.Open(s, account, forMessage, "", sealed)
+}
+
+// SealMarker seals where a list's next page starts, for what it is bound to.
+func (r *Ring) SealMarker(s record.Reader, account, bound string, text []byte) ([]byte, error) {
+	return r.Seal(s, account, forMarker, bound, text)
+}
+
+// OpenMarker opens what SealMarker sealed for the same.
+func (r *Ring) OpenMarker(s record.Reader, account, bound string, sealed []byte) ([]byte, error) {
+	return r.Open(s, account, forMarker, bound, sealed)
 }
 
 // SealRegion encrypts under this Region's newest wrapping key: good at every

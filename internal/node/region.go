@@ -208,7 +208,7 @@ func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
 		Used: func(account, keyID, service string, now time.Time) {
 			r.uses.note(r.Config.Region, account, keyID, service, now)
 		},
-		Now: time.Now, Log: r.Log, Observe: r.metrics.observe}
+		Markers: markers(r.ring), Now: time.Now, Log: r.Log, Observe: r.metrics.observe}
 	apiListener, err := r.Inherited.Listener("api", r.Config.API)
 	if err != nil {
 		return err
@@ -298,6 +298,10 @@ func (r *Region) mint(c *api.Call, claims sts.Claims) (*sts.Minted, error) {
 		return nil, err
 	}
 	return &sts.Minted{KeyID: id, Secret: body.Secret, Token: token, Packed: session.Packed(body)}, nil
+}
+
+func markers(ring *keyring.Ring) api.Markers {
+	return api.Markers{Seal: ring.SealMarker, Open: ring.OpenMarker}
 }
 
 func (r *Region) openMessage(s record.Reader, account, message string) ([]byte, error) {
