@@ -43,6 +43,7 @@ type Control struct {
 	hub     *feed.Hub
 	front   *front.Handler
 	metrics *Metrics
+	audit   *auditor
 }
 
 // Run runs the node until ctx ends.
@@ -55,6 +56,7 @@ func (c *Control) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.writer.Run(ctx) })
 	group.Go(func() error { return c.hub.Run(ctx) })
+	group.Go(func() error { return c.follow(ctx) })
 	group.Go(func() error {
 		select {
 		case err := <-kv.Stopped(): // an error of its disk: this process ends with it
@@ -84,6 +86,9 @@ func (c *Control) open(ctx context.Context) (*store.Etcd, error) {
 		return nil, err
 	}
 	c.ring = &keyring.Ring{KEK: kek}
+	if c.audit, err = openAuditor(c.Config.Dir); err != nil {
+		return nil, err
+	}
 	quota := c.Config.QuotaBytes
 	if quota == 0 {
 		quota = store.DefaultQuota
@@ -98,7 +103,7 @@ func (c *Control) open(ctx context.Context) (*store.Etcd, error) {
 		floor = 256 << 20
 	}
 	c.writer = &store.Writer{KV: kv, Node: c.keys.ID, Sign: func(h *record.Head) { h.Sign(c.keys.HeadKey()) }, Now: time.Now, Log: c.Log,
-		LogBytes: quota / 4, Floor: uint64(floor), Free: func() uint64 { return freeBytes(c.Config.Dir) }, OnCommit: c.committed}
+		LogBytes: quota / 4, Floor: uint64(floor), Free: func() uint64 { return freeBytes(c.Config.Dir) }, OnCommit: c.committed, Audited: c.audit.files.Index}
 	err = c.writer.Open(ctx, func(h *record.Head, s *view.State) error {
 		return record.VerifyState(s, h, s.Digest(), c.Config.Root)
 	})
@@ -113,6 +118,7 @@ func (c *Control) open(ctx context.Context) (*store.Etcd, error) {
 }
 
 func (c *Control) committed(l *record.LogValue, v *view.View) {
+	c.audit.note(l)
 	if l.Head.Index > 1 { // the hub starts after genesis
 		c.hub.Publish(l, v)
 	}

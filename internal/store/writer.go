@@ -234,14 +234,23 @@ func (w *Writer) drain(ctx context.Context) {
 // submit refuses what the disk has no room for; the machine takes the rest.
 func (w *Writer) submit(ctx context.Context, c *Call) {
 	if full := w.fullness(); full == 2 || full == 1 && !c.Reduces {
-		c.done <- Outcome{Err: fmt.Errorf("%w: the control plane's disk is almost full", ErrUnavailable)}
+		c.done <- Outcome{Err: fmt.Errorf("%w: the control plane's disk is almost full, or its audit does not follow", ErrUnavailable)}
 		return
 	}
 	w.perform(ctx, w.machine.Step(Submit{c}, w.Now()))
 }
 
-// fullness asks for free space at most once a second.
+// fullness says how full the store is: 0 room, 1 only for what reduces, 2 for
+// nothing. It asks for free space at most once a second.
 func (w *Writer) fullness() int {
+	// A log that cannot be trimmed, because the audit does not follow or the
+	// call-id window fills it, must not grow until etcd refuses everything.
+	switch limit := w.logLimit(); {
+	case w.bytes > 3*limit:
+		return 2
+	case w.bytes > 2*limit:
+		return 1
+	}
 	now := w.Now()
 	if w.Free == nil || now.Sub(w.checked) < time.Second && !now.Before(w.checked) {
 		return w.full
@@ -310,13 +319,17 @@ func (w *Writer) catchUp(ctx context.Context, from uint64) Caught {
 	return c
 }
 
+func (w *Writer) logLimit() int64 {
+	if w.LogBytes == 0 {
+		return DefaultQuota / 4
+	}
+	return w.LogBytes
+}
+
 // trim removes the oldest of the log beyond its size, never what the audit
 // lacks, nor what the call-id window needs.
 func (w *Writer) trim(ctx context.Context) {
-	limit := w.LogBytes
-	if limit == 0 {
-		limit = DefaultQuota / 4
-	}
+	limit := w.logLimit()
 	if w.bytes <= limit {
 		return
 	}
@@ -338,6 +351,24 @@ func (w *Writer) trim(ctx context.Context) {
 		return
 	}
 	w.kept, w.bytes = append([]kept{}, w.kept[n:]...), w.bytes-size
+}
+
+// ReadLog reads the commits whose last index is at least from, at most limit bytes
+// of them but one at least, in order.
+func (w *Writer) ReadLog(ctx context.Context, from uint64, limit int) ([]*record.LogValue, error) {
+	var values []*record.LogValue
+	var failed error
+	size := 0
+	err := w.KV.Log(ctx, from, func(_ uint64, value []byte) bool {
+		v := new(record.LogValue)
+		if failed = json.Unmarshal(value, v); failed != nil {
+			return false
+		}
+		values = append(values, v)
+		size += len(value)
+		return size < limit
+	})
+	return values, errors.Join(err, failed)
 }
 
 // Private returns the private part of the log record at index.
