@@ -9,9 +9,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/holdfast-iam/holdfast/internal/front"
 	"github.com/holdfast-iam/holdfast/internal/local"
 	"github.com/holdfast-iam/holdfast/internal/node"
+	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/spf13/cobra"
 )
 
@@ -143,7 +143,7 @@ func waitCommand() *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{Use: "wait --revision R", Short: "Wait until every node serves a revision", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			lineage, index, err := front.ParseRevision(revision)
+			lineage, index, err := record.ParseRevision(revision)
 			if err != nil {
 				return usage(fmt.Errorf("--revision: %w", err))
 			}

@@ -51,7 +51,7 @@ var Plan = []Room{
 	{Path: "internal/doors/native", Floor: 5, Uses: []string{"sigv4", "policy", "internal/view", "internal/authn", "internal/authz", "internal/session", "internal/keyring", "internal/doors/native/nativepb"}, Modules: []string{"google.golang.org/grpc", "google.golang.org/protobuf"}},
 	{Path: "internal/doors/native/nativepb", Floor: 5, Modules: []string{"google.golang.org/grpc", "google.golang.org/protobuf"}},
 	{Path: "internal/doors/authzen", Floor: 5, Uses: []string{"internal/doors/native"}},
-	{Path: "internal/operator", Floor: 5, Uses: []string{"internal/view", "internal/keyring", "internal/authz", "internal/operator/operatorpb"}, Modules: []string{"google.golang.org/grpc", "google.golang.org/protobuf", "golang.org/x/sys"}},
+	{Path: "internal/operator", Floor: 5, Uses: []string{"policy", "internal/view", "internal/keyring", "internal/authn", "internal/authz", "internal/operator/operatorpb"}, Modules: []string{"google.golang.org/grpc", "google.golang.org/protobuf", "golang.org/x/sys"}},
 	{Path: "internal/operator/operatorpb", Floor: 5, Modules: []string{"google.golang.org/grpc", "google.golang.org/protobuf"}},
 
 	{Path: "internal/local", Floor: 6, Uses: []string{"internal/config"}, Modules: []string{"go.etcd.io/etcd/client/pkg/v3"}},

@@ -121,7 +121,11 @@ func Unproven(r record.Reader, text string) (*Caller, error) {
 		}
 		return claimed(r, Claim{Kind: User, Account: u.Account, ID: u.ID})
 	case a.Service == "iam" && kind == "role":
-		return unprovenRole(r, a.Account, base(rest), "unproven", none)
+		role, err := record.Find(r, record.Roles, record.RoleByName, record.NameTerm(a.Account, base(rest)))
+		if err != nil || "role"+role.Path+role.Name != a.Resource {
+			return nil, none
+		}
+		return unprovenRole(r, a.Account, role.Name, "unproven", none)
 	case a.Service == "sts" && kind == "assumed-role":
 		role, name, ok := strings.Cut(rest, "/")
 		if ok && name != "" && !strings.Contains(name, "/") {

@@ -22,6 +22,11 @@ func Reserved(key string) bool {
 	return false
 }
 
+// NetworkKeys are the condition keys, folded, about a connection that whoever
+// asks may say: it saw the client, we did not.
+var NetworkKeys = []string{"aws:sourceip", "aws:useragent", "aws:securetransport", "aws:referer",
+	"aws:vpcsourceip", "aws:sourcevpc", "aws:sourcevpce"}
+
 // setKeys fills in the request's context: first what the operation says, then,
 // over it, what is ours to say (IAM User Guide, "AWS global condition context
 // keys").

@@ -2,7 +2,6 @@ package front
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -98,17 +97,4 @@ func applied(missing []string) string {
 		return "all"
 	}
 	return "missing=" + strings.Join(missing, ",")
-}
-
-// ParseRevision reads what record.Revision prints.
-func ParseRevision(s string) (lineage string, index uint64, err error) {
-	i := strings.LastIndexByte(s, '-')
-	if i <= 0 {
-		return "", 0, fmt.Errorf("%q is no revision", printable(s))
-	}
-	index, err = strconv.ParseUint(s[i+1:], 16, 64)
-	if err != nil || len(s) > 128 {
-		return "", 0, fmt.Errorf("%q is no revision", printable(s))
-	}
-	return s[:i], index, nil
 }

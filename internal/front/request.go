@@ -148,14 +148,11 @@ func (q *request) awaitRevision() error {
 	if text == "" {
 		return nil
 	}
-	lineage, index, err := ParseRevision(text)
+	index, ok, err := q.view.Reaches(text)
 	if err != nil {
 		return fault.InvalidParameterValue.Errorf("%s: %v", HeaderMinRevision, err)
 	}
-	if lineage != q.view.Head.Lineage {
-		return fault.InvalidParameterValue.Errorf("%s: %s is a revision of another lineage.", HeaderMinRevision, text)
-	}
-	if q.view.Head.Index < index && q.h.Await != nil {
+	if !ok && q.h.Await != nil {
 		ctx, cancel := context.WithTimeout(q.r.Context(), revisionWait)
 		defer cancel()
 		_ = q.h.Await(ctx, index) // looked at below

@@ -24,7 +24,7 @@ func (c *Control) serveOperators(ctx context.Context, group *errgroup.Group) err
 		return err
 	}
 	s := grpc.NewServer()
-	operatorpb.RegisterOperatorServer(s, &operator.Server{View: c.writer.View, Commit: c.commitOperator, MakeAccount: c.makeAccount, Now: time.Now})
+	operatorpb.RegisterOperatorServer(s, &operator.Server{View: c.writer.View, Commit: c.commitOperator, MakeAccount: c.makeAccount, Now: time.Now, Authorizer: c.front.Authorizer})
 	group.Go(func() error { return s.Serve(l) })
 	group.Go(func() error {
 		<-ctx.Done()

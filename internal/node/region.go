@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 
 	"github.com/holdfast-iam/holdfast/internal/api"
 	"github.com/holdfast-iam/holdfast/internal/authn"
@@ -201,7 +203,7 @@ func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
 	verifier := &authn.Verifier{Ring: r.ring, Region: r.Config.Region, AnyRegion: r.Config.AnyRegion, Floor: r.replica.Floor}
 	authorizer := &authz.Authorizer{}
 	current := func(context.Context) (*view.View, error) { return r.replica.View(), nil }
-	decider := &native.Decider{View: current, Verifier: verifier, Authorizer: authorizer, Region: r.Config.Region, Now: time.Now, Age: r.replica.Age, Log: r.Log}
+	decider := &native.Decider{View: current, Verifier: verifier, Authorizer: authorizer, Region: r.Config.Region, Now: time.Now, Age: r.replica.Age, Await: r.replica.Await, Log: r.Log}
 	table := api.NewTable(iam.Ops(iam.Env{}), sts.Ops(sts.Env{Mint: r.mint, OpenMessage: r.openMessage, AccountOf: keyring.AccountOf}))
 	r.front = &front.Handler{Operations: front.NewOperations(table), Region: r.Config.Region, Verifier: verifier, Authorizer: authorizer,
 		View: current, Await: r.replica.Await, Age: r.replica.Age, Relay: r.relay, Doors: doorsOf(decider),
@@ -217,8 +219,31 @@ func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
 	if err != nil {
 		return err
 	}
+	if err := r.serveDecisions(ctx, group, decider, tlsConfig); err != nil {
+		return err
+	}
 	group.Go(func() error { return serveHTTP(ctx, apiListener, r.front, tlsConfig, r.Log) })
 	group.Go(func() error { return serveHTTP(ctx, admin, adminHandler(r.status, r.metrics), nil, r.Log) })
+	return nil
+}
+
+// serveDecisions opens the gRPC door, where it has an address.
+func (r *Region) serveDecisions(ctx context.Context, group *errgroup.Group, d *native.Decider, tlsConfig *tls.Config) error {
+	l, err := r.Inherited.Listener("decide", r.Config.Decide)
+	if err != nil || l == nil {
+		return err
+	}
+	var creds credentials.TransportCredentials
+	if tlsConfig != nil {
+		creds = credentials.NewTLS(tlsConfig)
+	}
+	s := native.NewServer(d, creds)
+	group.Go(func() error { return s.Serve(l) })
+	group.Go(func() error {
+		<-ctx.Done()
+		stopGRPC(s)
+		return nil
+	})
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/holdfast-iam/holdfast/internal/operator/operatorpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/internal/view"
 )
 
 var accountForm = regexp.MustCompile(`^[0-9]{12}$`)
@@ -41,6 +42,8 @@ func (s *Server) command(c *operatorpb.Command) (*command, error) {
 		return reduces(c, createDenial)
 	case "deny.list":
 		return reads(c, func(r record.Reader) (any, error) { return list(r, record.Denials, record.DenialByTarget) })
+	case "can":
+		return asks(c, s.can)
 	case "deny.lift":
 		return adds(c, liftDenial)
 	}
@@ -74,7 +77,13 @@ func reduces[In any](c *operatorpb.Command, do body[In]) (*command, error) {
 }
 
 func reads(c *operatorpb.Command, do func(r record.Reader) (any, error)) (*command, error) {
-	return &command{read: do}, decode(c, new(struct{}))
+	return &command{read: func(v *view.View) (any, error) { return do(v) }}, decode(c, new(struct{}))
+}
+
+// asks is a command that reads by what its arguments say.
+func asks[In any](c *operatorpb.Command, do func(in *In, v *view.View) (any, error)) (*command, error) {
+	in := new(In)
+	return &command{read: func(v *view.View) (any, error) { return do(in, v) }}, decode(c, in)
 }
 
 // decode reads a command's arguments: canonical, so that the audit shows the

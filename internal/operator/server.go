@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/holdfast-iam/holdfast/internal/authz"
 	"github.com/holdfast-iam/holdfast/internal/operator/operatorpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/view"
@@ -60,6 +61,7 @@ type Server struct {
 	// MakeAccount makes an account's records and its root key; run in a commit.
 	MakeAccount func(tx record.Tx, id, name string, now time.Time) (*NewAccount, error)
 	Now         func() time.Time
+	Authorizer  *authz.Authorizer // answers the operator's own questions
 
 	mu     sync.Mutex
 	nonces map[nonce]time.Time
@@ -77,7 +79,7 @@ func refuse(format string, args ...any) error { return &Refused{fmt.Sprintf(form
 
 // command is one command: what it changes, or what it reads.
 type command struct {
-	read    func(r record.Reader) (any, error)
+	read    func(v *view.View) (any, error)
 	apply   func(tx record.Tx, now time.Time) (any, error)
 	reduces bool
 }

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -178,6 +180,18 @@ func (b *Batch) Open(index uint64, chain Hash) ([]Public, error) {
 // Revision is the opaque name of (lineage, index) that clients see.
 func Revision(lineage string, index uint64) string {
 	return fmt.Sprintf("%s-%x", lineage, index)
+}
+
+// ParseRevision reads what Revision prints.
+func ParseRevision(s string) (lineage string, index uint64, err error) {
+	i := strings.LastIndexByte(s, '-')
+	if i > 0 && len(s) <= 128 {
+		index, err = strconv.ParseUint(s[i+1:], 16, 64)
+	}
+	if i <= 0 || len(s) > 128 || err != nil {
+		return "", 0, errors.New("this is no revision")
+	}
+	return s[:i], index, nil
 }
 
 // Marshal is json.Marshal without HTML escaping, which would change the bytes

@@ -7,6 +7,7 @@
 package view
 
 import (
+	"errors"
 	"iter"
 	"slices"
 	"sync"
@@ -89,6 +90,16 @@ func (s *State) Seed(seed []byte) bool {
 type View struct {
 	*State
 	Head record.Head
+}
+
+// Reaches says whether the view is at least as new as a revision, and which
+// index that is. A revision of another lineage is an error: it never comes.
+func (v *View) Reaches(revision string) (index uint64, ok bool, err error) {
+	lineage, index, err := record.ParseRevision(revision)
+	if err == nil && lineage != v.Head.Lineage {
+		err = errors.New("this is a revision of another lineage")
+	}
+	return index, err == nil && v.Head.Index >= index, err
 }
 
 // Current is the root pointer of a node: one atomic load for a reader.

@@ -110,7 +110,7 @@ func (d *Door) evaluate(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return nil, err
 		}
-		a, err := d.Decider.Authorize(v, asker, q, native.Source(r))
+		a, err := d.Decider.Authorize(r.Context(), v, asker, q, native.Source(r))
 		if err != nil {
 			return nil, err
 		}

@@ -30,7 +30,9 @@ type Decider struct {
 	Region     string
 	Now        func() time.Time
 	Age        func(time.Time) time.Duration
-	Log        *slog.Logger
+	// Await waits until the node serves an index, or ctx ends.
+	Await func(ctx context.Context, index uint64) error
+	Log   *slog.Logger
 }
 
 // Asker is a proven caller and the service that it speaks for.
@@ -107,7 +109,12 @@ type Question struct {
 	Account        string              `json:"resourceAccount,omitempty"` // owner, where the ARN names none
 	Context        map[string][]string `json:"context,omitempty"`
 	ResourcePolicy string              `json:"resourcePolicy,omitempty"`
-	MinRevision    string              `json:"minRevision,omitempty"`
+	// MinRevision is what the answer must rest on at least: the answer waits
+	// for it, within a bound.
+	MinRevision string `json:"minRevision,omitempty"`
+	// Explain adds the statements that were considered, and to a denial the
+	// message that sts:DecodeAuthorizationMessage opens.
+	Explain bool `json:"explain,omitempty"`
 }
 
 // Answer is the decision with its reasons.
@@ -121,11 +128,44 @@ type Answer struct {
 	Proven   bool     `json:"proven"` // the principal proved itself, it is not a bare ARN
 	Revision string   `json:"revision"`
 	Age      float64  `json:"viewAgeSeconds"`
+	// Considered and Encoded are there when the question asked to explain.
+	Considered []Considered `json:"considered,omitempty"`
+	Encoded    string       `json:"encodedMessage,omitempty"`
+}
+
+// revisionWait bounds how long a question waits for the revision it demands.
+const revisionWait = 2 * time.Second
+
+// at returns a view that rests on the revision that a question demands.
+func (d *Decider) at(ctx context.Context, v *view.View, revision string) (*view.View, error) {
+	if revision == "" {
+		return v, nil
+	}
+	index, ok, err := v.Reaches(revision)
+	if err != nil {
+		return nil, fault.InvalidParameterValue.Errorf("minRevision: %v", err)
+	}
+	if !ok && d.Await != nil {
+		ctx, cancel := context.WithTimeout(ctx, revisionWait)
+		defer cancel()
+		_ = d.Await(ctx, index) // looked at below
+		if v, err = d.View(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if v.Head.Index < index {
+		return nil, fault.ServiceUnavailable.Errorf("This node serves revision %s, not yet %s.", record.Revision(v.Head.Lineage, v.Head.Index), revision)
+	}
+	return v, nil
 }
 
 // Authorize answers one question of a service.
-func (d *Decider) Authorize(v *view.View, a *Asker, q *Question, source string) (*Answer, error) {
+func (d *Decider) Authorize(ctx context.Context, v *view.View, a *Asker, q *Question, source string) (*Answer, error) {
 	if err := bounded(a.Service, q); err != nil {
+		return nil, err
+	}
+	v, err := d.at(ctx, v, q.MinRevision)
+	if err != nil {
 		return nil, err
 	}
 	subject, proven, err := d.subject(v, a, q, source)
@@ -142,8 +182,12 @@ func (d *Decider) Authorize(v *view.View, a *Asker, q *Question, source string) 
 			return nil, err
 		}
 	}
-	decision := d.Authorizer.Decide(v, &question)
-	return d.answer(v, a, subject, proven, &question, decision), nil
+	if !q.Explain {
+		return d.answer(v, a, subject, proven, &question, d.Authorizer.Decide(v, &question)), nil
+	}
+	x := d.Authorizer.Explain(v, &question)
+	out := d.answer(v, a, subject, proven, &question, x.Decision)
+	return out, d.explain(v, a, &question, &x, out)
 }
 
 // answer words a decision. Reasons that name another account's policies are

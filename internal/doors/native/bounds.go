@@ -10,11 +10,6 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/record"
 )
 
-// networkKeys are the condition keys about the connection that a service may
-// tell us: it saw the client, we did not.
-var networkKeys = []string{"aws:sourceip", "aws:useragent", "aws:securetransport", "aws:referer",
-	"aws:vpcsourceip", "aws:sourcevpc", "aws:sourcevpce"}
-
 // bounded checks a question against its service's record.
 func bounded(s *record.Service, q *Question) error {
 	if !slices.ContainsFunc(s.Actions, func(p string) bool { return strings.HasPrefix(record.Fold(q.Action), record.Fold(p)) }) {
@@ -39,7 +34,7 @@ func boundedContext(s *record.Service, context map[string][]string) error {
 	for key, values := range context {
 		folded := record.Fold(key)
 		own := slices.ContainsFunc(s.Keys, func(p string) bool { return strings.HasPrefix(folded, record.Fold(p)) })
-		if authz.Reserved(key) && !slices.Contains(networkKeys, folded) || !own && !slices.Contains(networkKeys, folded) {
+		if authz.Reserved(key) && !slices.Contains(authz.NetworkKeys, folded) || !own && !slices.Contains(authz.NetworkKeys, folded) {
 			return fault.AccessDenied.Errorf("Service %s may not say the context key %s: keys of the principal, session and time are set here, and its own begin with %s.",
 				s.Name, key, orNone(s.Keys))
 		}

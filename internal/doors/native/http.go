@@ -2,8 +2,10 @@ package native
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
@@ -73,7 +75,7 @@ func (d *Door) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	source := Source(r)
 	if b.Questions == nil {
-		answer, err := d.Authorize(v, a, &b.Question, source)
+		answer, err := d.Authorize(r.Context(), v, a, &b.Question, source)
 		if err != nil {
 			Fail(w, err)
 			return
@@ -86,17 +88,24 @@ func (d *Door) authorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	results := make([]result, len(b.Questions))
-	for i := range b.Questions {
-		q := b.Questions[i].over(&b.Question)
-		answer, err := d.Authorize(v, a, &q, source)
+	d.each(r.Context(), v, a, &b.Question, b.Questions, source, func(i int, answer *Answer, err error) {
 		if err != nil {
 			code, message, _ := words(err)
 			results[i].Error = &errorBody{code, message}
-			continue
+			return
 		}
 		results[i].Answer = answer
-	}
+	})
 	Reply(w, v, map[string]any{"answers": results})
+}
+
+// each answers the questions of a batch in order.
+func (d *Decider) each(ctx context.Context, v *view.View, a *Asker, shared *Question, questions []Question, source string, answered func(int, *Answer, error)) {
+	for i := range questions {
+		q := questions[i].over(shared)
+		answer, err := d.Authorize(ctx, v, a, &q, source)
+		answered(i, answer, err)
+	}
 }
 
 // over fills what a question of a batch leaves out from the shared start.
@@ -116,6 +125,13 @@ func (q Question) over(shared *Question) Question {
 	if q.ResourcePolicy == "" {
 		q.ResourcePolicy = shared.ResourcePolicy
 	}
+	if q.Account == "" {
+		q.Account = shared.Account
+	}
+	if q.MinRevision == "" {
+		q.MinRevision = shared.MinRevision
+	}
+	q.Explain = q.Explain || shared.Explain
 	return q
 }
 
@@ -187,6 +203,9 @@ func (d *Decider) identify(v *view.View, r *http.Request, body []byte) (*authn.C
 
 // Decode reads a JSON body strictly: one value, no unknown member.
 func Decode(body []byte, v any) error {
+	if err := unique(json.NewDecoder(bytes.NewReader(body)), 0); err != nil {
+		return fault.MalformedInput.Errorf("The body is not the JSON that is expected here: %v", err)
+	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
@@ -196,6 +215,44 @@ func Decode(body []byte, v any) error {
 		return fault.MalformedInput.Errorf("The body holds more than one JSON value.")
 	}
 	return nil
+}
+
+// maxDepth bounds how deep a body may be nested.
+const maxDepth = 32
+
+// unique says whether every member of every object stands once: of two, one
+// reader takes the first and another the last.
+func unique(d *json.Decoder, depth int) error {
+	t, err := d.Token()
+	if err != nil {
+		return err
+	}
+	open, ok := t.(json.Delim)
+	if !ok {
+		return nil
+	}
+	if depth == maxDepth {
+		return errors.New("it is nested too deep")
+	}
+	seen := map[string]bool{}
+	for d.More() {
+		if open == '{' {
+			name, err := d.Token()
+			if err != nil {
+				return err
+			}
+			folded := record.Fold(name.(string)) // an object's names are strings
+			if seen[folded] {
+				return fmt.Errorf("the member %q stands twice", name)
+			}
+			seen[folded] = true
+		}
+		if err := unique(d, depth+1); err != nil {
+			return err
+		}
+	}
+	_, err = d.Token()
+	return err
 }
 
 // Reply writes a JSON answer marked with the view's revision.
