@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"encoding/xml"
 	"io"
@@ -100,7 +101,7 @@ func (e *endpoint) try(c credential, service, version, action string, params url
 	for k, v := range params {
 		form[k] = v
 	}
-	return e.send(c, service, "POST", "/", map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, []byte(form.Encode()))
+	return e.send(c, service, "POST", "/", map[string]string{"Content-Type": "application/x-www-form-urlencoded", "amz-sdk-invocation-id": rand.Text()}, []byte(form.Encode()))
 }
 
 func (e *endpoint) iam(c credential, action string, params ...string) *reply {

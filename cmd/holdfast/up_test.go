@@ -3,12 +3,14 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -25,13 +27,33 @@ type deploymentUnderTest struct {
 	said *bytes.Buffer
 }
 
-// build builds the binary once a test: what users run is what is tested.
-func build(t *testing.T) string {
-	t.Helper()
-	bin := filepath.Join(t.TempDir(), "holdfast")
+// binary builds the binary once: what users run is what is tested.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "holdfast-test-")
+	if err != nil {
+		return "", err
+	}
+	bin := filepath.Join(dir, "holdfast")
 	out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput()
 	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return bin, nil
+})
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if bin, err := binary(); err == nil {
+		os.RemoveAll(filepath.Dir(bin))
+	}
+	os.Exit(status)
+}
+
+func build(t *testing.T) string {
+	t.Helper()
+	bin, err := binary()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return bin
 }

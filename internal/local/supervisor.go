@@ -11,12 +11,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
-// Restarts wait from minPause, doubling to maxPause; a process that ran for
-// maxPause starts over at the smallest.
+// Restarts wait from minPause, doubling to maxPause for a process that does not
+// get as far as being ready; one that was ready is wanted back at once.
 const (
 	minPause    = 50 * time.Millisecond
 	maxPause    = 5 * time.Second
@@ -62,13 +63,12 @@ func (s *Supervisor) Pid(name string) int {
 func (s *Supervisor) Keep(ctx context.Context, p Process) {
 	pause := minPause
 	for ctx.Err() == nil {
-		begun := time.Now()
-		err := s.once(ctx, p)
+		ready, err := s.once(ctx, p)
 		if ctx.Err() != nil {
 			return
 		}
 		s.Events(Event{Name: p.Name, What: "ended", Error: err})
-		if time.Since(begun) > maxPause {
+		if ready {
 			pause = minPause
 		}
 		select {
@@ -79,21 +79,22 @@ func (s *Supervisor) Keep(ctx context.Context, p Process) {
 	}
 }
 
-func (s *Supervisor) once(ctx context.Context, p Process) error {
+// once runs a process to its end and says whether it was ever ready.
+func (s *Supervisor) once(ctx context.Context, p Process) (wasReady bool, err error) {
 	log, err := openLog(p.LogFile)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer log.Close()
 	parentRead, parentWrite, err := os.Pipe()
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer parentWrite.Close()
 	notifyRead, notifyWrite, err := os.Pipe()
 	if err != nil {
 		parentRead.Close()
-		return err
+		return false, err
 	}
 	defer notifyRead.Close()
 	cmd := exec.Command(s.Executable, p.Args...)
@@ -109,13 +110,15 @@ func (s *Supervisor) once(ctx context.Context, p Process) error {
 	parentRead.Close()
 	notifyWrite.Close()
 	if err != nil {
-		return err
+		return false, err
 	}
 	s.setPid(p.Name, cmd.Process.Pid)
 	defer s.setPid(p.Name, 0)
 	s.Events(Event{Name: p.Name, What: "started", Pid: cmd.Process.Pid})
-	go s.watchReady(p.Name, cmd.Process.Pid, notifyRead)
-	return wait(ctx, cmd)
+	var ready atomic.Bool
+	go s.watchReady(p.Name, cmd.Process.Pid, notifyRead, &ready)
+	err = wait(ctx, cmd)
+	return ready.Load(), err
 }
 
 func (s *Supervisor) setPid(name string, pid int) {
@@ -127,9 +130,10 @@ func (s *Supervisor) setPid(name string, pid int) {
 	s.pids[name] = pid
 }
 
-func (s *Supervisor) watchReady(name string, pid int, r io.Reader) {
+func (s *Supervisor) watchReady(name string, pid int, r io.Reader, ready *atomic.Bool) {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
+		ready.Store(true)
 		s.Events(Event{Name: name, What: lines.Text(), Pid: pid})
 	}
 }
