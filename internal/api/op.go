@@ -157,8 +157,9 @@ func (op *Op) Action() string { return op.Service + ":" + op.Name }
 
 // Table finds rows by API version and action name.
 type Table struct {
-	rows map[string]*Op
-	ops  []*Op
+	rows    map[string]*Op
+	ops     []*Op
+	unbuilt map[string]bool
 }
 
 // NewTable joins lists of rows. A row that leaves out its service, version,
@@ -181,6 +182,21 @@ func NewTable(lists ...[]Op) *Table {
 	}
 	return t
 }
+
+// Without says which operations of an API's version exist at AWS and have no
+// row: clients are told so, not that there is no such thing.
+func (t *Table) Without(version string, names []string) *Table {
+	if t.unbuilt == nil {
+		t.unbuilt = map[string]bool{}
+	}
+	for _, name := range names {
+		t.unbuilt[version+" "+name] = true
+	}
+	return t
+}
+
+// Unbuilt says whether an operation exists at AWS and not here.
+func (t *Table) Unbuilt(version, action string) bool { return t.unbuilt[version+" "+action] }
 
 // Find returns the row of an action in a version of an API, or nil.
 func (t *Table) Find(version, action string) *Op { return t.rows[version+" "+action] }

@@ -44,6 +44,8 @@ var Plan = []Room{
 	{Path: "internal/authz", Floor: 3, Uses: []string{"policy", "internal/view", "internal/authn"}},
 	{Path: "internal/api", Floor: 3, Uses: []string{"internal/wire", "internal/authn", "internal/authz"}},
 
+	{Path: "internal/api/apitest", Floor: 3, Uses: []string{"internal/api", "internal/wire"}},
+
 	{Path: "internal/iam", Floor: 4, Uses: []string{"policy", "internal/wire", "internal/api", "internal/authn", "internal/authz", "internal/keyring"}},
 	{Path: "internal/sts", Floor: 4, Uses: []string{"policy", "internal/wire", "internal/view", "internal/api", "internal/authn", "internal/authz", "internal/session", "internal/keyring"}},
 

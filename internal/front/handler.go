@@ -23,7 +23,7 @@ import (
 )
 
 // MaxBody bounds a request's body in bytes.
-const MaxBody = 128 << 10
+const MaxBody = 512 << 10
 
 // MaxHeader bounds a request's header block in bytes; for http.Server.
 const MaxHeader = 16 << 10

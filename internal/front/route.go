@@ -55,6 +55,9 @@ func (q *request) findRow(scope string) error {
 	}
 	version, _ := q.form.Get("Version")
 	op := q.h.Operations.table.Find(version, action)
+	if op == nil && q.h.Operations.table.Unbuilt(version, action) {
+		return fault.NotImplemented.Errorf("%s is not built in this release.", action)
+	}
 	if op == nil {
 		return fault.InvalidAction.Errorf("Could not find operation %s for version %s", printable(action), printable(orNone(version)))
 	}

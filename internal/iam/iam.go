@@ -7,6 +7,7 @@
 package iam
 
 import (
+	_ "embed" // unbuilt.txt
 	"errors"
 	"strings"
 	"time"
@@ -30,6 +31,12 @@ type Env struct {
 	// NewBearer makes the Bearer of a service-specific credential.
 	NewBearer func(id string) (bearer string, hash []byte)
 }
+
+//go:embed unbuilt.txt
+var unbuilt string
+
+// Unbuilt names the operations of the API that have no row yet.
+func Unbuilt() (apiVersion string, names []string) { return version, strings.Fields(unbuilt) }
 
 // Ops returns the table's rows.
 func Ops(env Env) []api.Op {

@@ -204,7 +204,7 @@ func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
 	authorizer := &authz.Authorizer{}
 	current := func(context.Context) (*view.View, error) { return r.replica.View(), nil }
 	decider := &native.Decider{View: current, Verifier: verifier, Authorizer: authorizer, Region: r.Config.Region, Now: time.Now, Age: r.replica.Age, Await: r.replica.Await, Log: r.Log}
-	table := api.NewTable(iam.Ops(iam.Env{}), sts.Ops(sts.Env{Mint: r.mint, OpenMessage: r.openMessage, AccountOf: keyring.AccountOf}))
+	table := api.NewTable(iam.Ops(iam.Env{}), sts.Ops(sts.Env{Mint: r.mint, OpenMessage: r.openMessage, AccountOf: keyring.AccountOf})).Without(iam.Unbuilt()).Without(sts.Unbuilt())
 	r.front = &front.Handler{Operations: front.NewOperations(table), Region: r.Config.Region, Verifier: verifier, Authorizer: authorizer,
 		View: current, Await: r.replica.Await, Age: r.replica.Age, Relay: r.relay, Doors: doorsOf(decider),
 		Used: func(account, keyID, service string, now time.Time) {

@@ -25,7 +25,7 @@ const (
 type assumeRoleIn struct {
 	RoleArn           ARN             `q:"required"`
 	RoleSessionName   RoleSessionName `q:"required"`
-	DurationSeconds   *Seconds
+	DurationSeconds   *RoleSeconds
 	Policy            SessionPolicy
 	PolicyArns        PolicyARNs
 	Tags              Tags
@@ -34,6 +34,7 @@ type assumeRoleIn struct {
 	SourceIdentity    *RoleSessionName
 	SerialNumber      *SerialNumber
 	TokenCode         *TokenCode
+	ProvidedContexts  ProvidedContexts
 }
 
 type assumedRoleUser struct {
@@ -104,6 +105,9 @@ func (s *room) assumeRole(c *api.Call, in *assumeRoleIn) (*assumeRoleOut, error)
 	if in.SerialNumber != nil || in.TokenCode != nil {
 		return nil, fault.AccessDenied.Errorf("MultiFactorAuthentication failed, no MFA device with the given serial number is enabled for the caller.")
 	}
+	if len(in.ProvidedContexts) > 0 {
+		return nil, fault.NotImplemented.Errorf("ProvidedContexts are not built in this release.")
+	}
 	seconds, err := roleDuration(c, role, in.DurationSeconds)
 	if err != nil {
 		return nil, err
@@ -130,7 +134,7 @@ func (s *room) assumeRole(c *api.Call, in *assumeRoleIn) (*assumeRoleOut, error)
 	return out, nil
 }
 
-func roleDuration(c *api.Call, role *record.Role, asked *Seconds) (int, error) {
+func roleDuration(c *api.Call, role *record.Role, asked *RoleSeconds) (int, error) {
 	if asked == nil {
 		return roleDefault, nil
 	}

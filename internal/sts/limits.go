@@ -20,6 +20,12 @@ type (
 	EncodedMessage string
 	// Seconds a session lasts.
 	Seconds int
+	// RoleSeconds a role's session lasts.
+	RoleSeconds int
+	// ProvidedContexts are assertions of other providers, which we know none of.
+	ProvidedContexts []ProvidedContext
+	// ContextAssertion is one of them.
+	ContextAssertion string
 	// TagKey and TagValue of session tags.
 	TagKey   string
 	TagValue string
@@ -37,6 +43,12 @@ type (
 // PolicyDescriptor names one managed session policy.
 type PolicyDescriptor struct {
 	Arn ARN `q:"name=arn"`
+}
+
+// ProvidedContext is a context assertion and who made it.
+type ProvidedContext struct {
+	ProviderArn      ARN
+	ContextAssertion ContextAssertion
 }
 
 // Tag is one session tag.
@@ -67,13 +79,16 @@ func (ExternalID) Limits() wire.Limit {
 func (SessionPolicy) Limits() wire.Limit {
 	return wire.Limit{Min: 1, Max: 2048, Pattern: policyPattern}
 }
-func (AccessKeyID) Limits() wire.Limit    { return wire.Limit{Min: 16, Max: 128, Pattern: wordPattern} }
-func (EncodedMessage) Limits() wire.Limit { return wire.Limit{Min: 1, Max: 10240} }
-func (Seconds) Limits() wire.Limit        { return wire.Limit{Min: 900, Max: 129600} }
-func (TagKey) Limits() wire.Limit         { return wire.Limit{Min: 1, Max: 128, Pattern: tagKeyPattern} }
-func (TagValue) Limits() wire.Limit       { return wire.Limit{Max: 256, Pattern: tagPattern} }
-func (SerialNumber) Limits() wire.Limit   { return wire.Limit{Min: 9, Max: 256, Pattern: serialPattern} }
-func (TokenCode) Limits() wire.Limit      { return wire.Limit{Min: 6, Max: 6, Pattern: codePattern} }
-func (PolicyARNs) Limits() wire.Limit     { return wire.Limit{Max: 10} }
-func (Tags) Limits() wire.Limit           { return wire.Limit{Max: 50} }
-func (TagKeys) Limits() wire.Limit        { return wire.Limit{Max: 50} }
+func (AccessKeyID) Limits() wire.Limit      { return wire.Limit{Min: 16, Max: 128, Pattern: wordPattern} }
+func (EncodedMessage) Limits() wire.Limit   { return wire.Limit{Min: 1, Max: 10240} }
+func (Seconds) Limits() wire.Limit          { return wire.Limit{Min: 900, Max: 129600} }
+func (RoleSeconds) Limits() wire.Limit      { return wire.Limit{Min: 900, Max: 43200} }
+func (ProvidedContexts) Limits() wire.Limit { return wire.Limit{Min: 1, Max: 5} }
+func (ContextAssertion) Limits() wire.Limit { return wire.Limit{Min: 4, Max: 2048} }
+func (TagKey) Limits() wire.Limit           { return wire.Limit{Min: 1, Max: 128, Pattern: tagKeyPattern} }
+func (TagValue) Limits() wire.Limit         { return wire.Limit{Max: 256, Pattern: tagPattern} }
+func (SerialNumber) Limits() wire.Limit     { return wire.Limit{Min: 9, Max: 256, Pattern: serialPattern} }
+func (TokenCode) Limits() wire.Limit        { return wire.Limit{Min: 6, Max: 6, Pattern: codePattern} }
+func (PolicyARNs) Limits() wire.Limit       { return wire.Limit{Max: 10} }
+func (Tags) Limits() wire.Limit             { return wire.Limit{Max: 50} }
+func (TagKeys) Limits() wire.Limit          { return wire.Limit{Max: 50} }

@@ -7,6 +7,7 @@
 package sts
 
 import (
+	_ "embed" // unbuilt.txt
 	"encoding/json"
 	"strings"
 	"time"
@@ -49,6 +50,12 @@ type Minted struct {
 	KeyID, Secret, Token string
 	Packed               int // percent of the token's limit that policies and tags take
 }
+
+//go:embed unbuilt.txt
+var unbuilt string
+
+// Unbuilt names the operations of the API that have no row yet.
+func Unbuilt() (apiVersion string, names []string) { return version, strings.Fields(unbuilt) }
 
 // Ops returns the table's rows.
 func Ops(env Env) []api.Op {

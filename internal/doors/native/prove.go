@@ -36,7 +36,7 @@ type SignedRequest struct {
 // prove authenticates a client's request against the service's record: host
 // and scope are compared with the record, not with the request.
 func (d *Decider) prove(v *view.View, a *Asker, r *SignedRequest) (*authn.Caller, error) {
-	if len(a.Service.Hosts) > 0 && !slices.Contains(a.Service.Hosts, record.Fold(r.Host)) {
+	if !slices.Contains(a.Service.Hosts, record.Fold(r.Host)) {
 		return nil, fault.AccessDenied.Errorf("Service %s does not answer for the host %q.", a.Service.Name, r.Host)
 	}
 	req, err := r.received()
