@@ -24,7 +24,6 @@ import (
 // Limits of the hub.
 const (
 	ringBatches   = 1024
-	partBytes     = 1 << 20
 	heartbeatEach = 500 * time.Millisecond
 )
 
@@ -37,30 +36,24 @@ type Hub struct {
 	Heartbeat func(context.Context) (*record.Head, error)
 
 	mu      sync.Mutex
-	ring    []ringed
-	view    *view.View
+	ring    *Ring
 	changed chan struct{} // closed and replaced at every publish
 	set     *InSync
 	answers map[uint64]chan []string
 	asked   uint64
 }
 
-type ringed struct {
-	first, last uint64
-	bytes       []byte
-}
-
 // Start gives the hub its first view.
 func (h *Hub) Start(v *view.View) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.view, h.changed, h.answers = v, make(chan struct{}), map[uint64]chan []string{}
-	h.set = NewInSync(enrolled(v), h.Now())
+	h.ring, h.changed, h.answers = NewRing(v, ringBatches), make(chan struct{}), map[uint64]chan []string{}
+	h.set = NewInSync(Followers(v), h.Now())
 }
 
-// enrolled lists the unfenced Region nodes of a view. A record that cannot be
-// read is still somebody to wait for.
-func enrolled(v *view.View) []string {
+// Followers lists the enrolled, unfenced Region nodes of a view. A record that
+// cannot be read is still somebody to wait for.
+func Followers(v *view.View) []string {
 	var ids []string
 	v.Range(record.NodeByID.Name, "", "", func(id string, e *record.Entry) bool {
 		n, err := record.Nodes.Open(e)
@@ -74,20 +67,12 @@ func enrolled(v *view.View) []string {
 
 // Publish hands a confirmed commit to the followers. It never blocks.
 func (h *Hub) Publish(l *record.LogValue, v *view.View) {
-	b, err := record.Marshal(l.Batch())
-	if err != nil {
-		panic("feed: a committed batch does not encode: " + err.Error()) // plain data: a mistake of ours
-	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.view = v
-	h.ring = append(h.ring, ringed{l.Head.Index - uint64(len(l.Records)) + 1, l.Head.Index, b})
-	if len(h.ring) > ringBatches {
-		h.ring = append([]ringed{}, h.ring[len(h.ring)-ringBatches:]...)
-	}
+	h.ring.Publish(l, v)
 	close(h.changed)
 	h.changed = make(chan struct{})
-	h.answer(h.set.Step(Enrolled{enrolled(v)}, h.Now()))
+	h.answer(h.set.Step(Enrolled{Followers(v)}, h.Now()))
 	h.answer(h.set.Step(Published{l.Head.Index}, h.Now()))
 }
 
@@ -146,7 +131,7 @@ func (h *Hub) Known(index uint64) bool {
 func (h *Hub) Members() (in, behind []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.set.Members(), h.set.missing(h.view.Head.Index)
+	return h.set.Members(), h.set.missing(h.ring.View().Head.Index)
 }
 
 // Follow serves one follower.
@@ -184,48 +169,12 @@ func (h *Hub) acknowledge(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down
 // the index from which it goes on.
 func (h *Hub) greet(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down], hello *peerpb.Hello) (uint64, error) {
 	h.mu.Lock()
-	v, ring := h.view, h.ring
+	v, resume := h.ring.View(), h.ring.Resumes(hello)
 	h.mu.Unlock()
-	same := hello.Lineage == v.Head.Lineage && hello.Index <= v.Head.Index
-	if same && (hello.Index == v.Head.Index && string(hello.Chain) == string(v.Head.Chain[:]) || len(ring) > 0 && hello.Index > 0 && hello.Index+1 >= ring[0].first) {
+	if resume {
 		return hello.Index, nil
 	}
-	return v.Head.Index, h.snapshot(stream, v)
-}
-
-func (h *Hub) snapshot(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down], v *view.View) error {
-	head, err := record.Marshal(&v.Head)
-	if err != nil {
-		return err
-	}
-	var seed []byte
-	if g, err := record.Get(v, record.Geneses, record.None, "genesis"); err == nil {
-		seed = g.HashSeed
-	}
-	send := func(d *peerpb.Down) error { return stream.Send(d) }
-	if err := send(&peerpb.Down{Frame: &peerpb.Down_Snapshot{Snapshot: &peerpb.SnapshotBegin{Head: head, Seed: seed, Records: uint64(v.Len())}}}); err != nil {
-		return err
-	}
-	part, size := &peerpb.SnapshotPart{}, 0
-	var failed error
-	v.All(func(e *record.Entry) bool {
-		value, err := e.Stored()
-		if err != nil {
-			failed = err
-			return false
-		}
-		part.Entries = append(part.Entries, &peerpb.Entry{Key: string(e.Key), Value: value})
-		if size += len(value) + len(e.Key); size >= partBytes {
-			failed = send(&peerpb.Down{Frame: &peerpb.Down_Part{Part: part}})
-			part, size = &peerpb.SnapshotPart{}, 0
-		}
-		return failed == nil
-	})
-	if failed != nil {
-		return failed
-	}
-	part.Last = true
-	return send(&peerpb.Down{Frame: &peerpb.Down_Part{Part: part}})
+	return v.Head.Index, Snapshot(v, stream.Send)
 }
 
 // pump sends batches as they are published, and heartbeats between them.
@@ -243,10 +192,10 @@ func (h *Hub) pump(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down], at u
 			return status.Error(codes.OutOfRange, "too far behind: follow again from a snapshot")
 		}
 		for _, b := range batches {
-			if err := stream.Send(&peerpb.Down{Frame: &peerpb.Down_Batch{Batch: b.bytes}}); err != nil {
+			if err := stream.Send(&peerpb.Down{Frame: &peerpb.Down_Batch{Batch: b.Bytes}}); err != nil {
 				return err
 			}
-			at = b.last
+			at = b.Last
 		}
 		if !ready {
 			ready = true
@@ -282,16 +231,9 @@ func (h *Hub) beat(ctx context.Context, stream grpc.BidiStreamingServer[peerpb.U
 
 // after returns the ring's batches above an index, and what will be closed at
 // the next publish.
-func (h *Hub) after(at uint64) (list []ringed, changed chan struct{}, ok bool) {
+func (h *Hub) after(at uint64) (list []Commit, changed chan struct{}, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if at >= h.view.Head.Index {
-		return nil, h.changed, true
-	}
-	for _, b := range h.ring {
-		if b.last > at {
-			list = append(list, b)
-		}
-	}
-	return list, h.changed, len(list) > 0 && list[0].first <= at+1
+	list, ok = h.ring.After(at)
+	return list, h.changed, ok
 }

@@ -26,6 +26,7 @@ const (
 	snapshotFile = "snapshot"
 	logFile      = "batches"
 	maxPiece     = 32 << 20
+	prefix       = 4 // bytes of a piece's length
 	// rewriteAt is the size of the log at which a new snapshot is written.
 	rewriteAt = 64 << 20
 )
@@ -71,7 +72,7 @@ func writeView(w *bufio.Writer, v *view.View, seed []byte) error {
 	}
 	var failed error
 	piece := func(b []byte) {
-		var n [4]byte
+		var n [prefix]byte
 		binary.BigEndian.PutUint32(n[:], uint32(len(b)))
 		if _, err := w.Write(n[:]); err != nil {
 			failed = err
@@ -106,14 +107,14 @@ func syncDir(dir string) error {
 
 // cutPiece takes one length-prefixed piece.
 func cutPiece(b []byte) (piece, rest []byte, ok bool) {
-	if len(b) < 4 {
+	if len(b) < prefix {
 		return nil, nil, false
 	}
 	n := binary.BigEndian.Uint32(b)
-	if n > maxPiece || uint64(len(b)-4) < uint64(n) {
+	if n > maxPiece || uint64(len(b)-prefix) < uint64(n) {
 		return nil, nil, false
 	}
-	return b[4 : 4+n], b[4+n:], true
+	return b[prefix : prefix+n], b[prefix+n:], true
 }
 
 // readSnapshot reads and checks a snapshot file.
@@ -205,9 +206,9 @@ func openLog(dir string) (*batchLog, [][]byte, error) {
 
 // append makes a batch durable.
 func (l *batchLog) append(batch []byte) error {
-	b := make([]byte, 4+len(batch))
+	b := make([]byte, prefix+len(batch))
 	binary.BigEndian.PutUint32(b, uint32(len(batch)))
-	copy(b[4:], batch)
+	copy(b[prefix:], batch)
 	if _, err := l.f.Write(b); err != nil {
 		return fmt.Errorf("replica: append to the batch log: %w", err)
 	}

@@ -1,0 +1,413 @@
+package replica
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
+	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/internal/view"
+)
+
+// Pauses between attempts to follow.
+const (
+	firstPause = 50 * time.Millisecond
+	maxPause   = 2 * time.Second
+	// goodRun is how long a connection has to hold for the pause to start over.
+	goodRun = time.Second
+)
+
+// maxAhead is how far ahead of the node's own clock a commit time may be to
+// raise the floor.
+const maxAhead = 5 * time.Minute
+
+// maxSnapshot bounds the records of a snapshot.
+const maxSnapshot = 50_000_000
+
+// Events of the Follower.
+type (
+	// Loaded is what the disk copy holds: no view, when there is none.
+	Loaded struct {
+		View    *view.View
+		Seed    []byte
+		LogSize int64 // bytes of batches after the snapshot
+	}
+	// Timer says that it is time to follow.
+	Timer struct{}
+	// Connected says that a stream is open.
+	Connected struct{}
+	// Received is one frame of the open stream. It must not come while Busy.
+	Received struct{ Down *peerpb.Down }
+	// Written is the outcome of the Append or Rewrite under way.
+	Written struct{ Err error }
+	// Disconnected says that the stream has ended, or never came to be.
+	Disconnected struct{ Err error }
+)
+
+// Effects of the Follower, to be performed in their order.
+type (
+	// Dial asks for a stream.
+	Dial struct{}
+	// Ask says on the stream from where to go on.
+	Ask struct {
+		Lineage string
+		Index   uint64
+		Chain   []byte
+	}
+	// Append makes a batch durable behind the snapshot.
+	Append struct{ Batch []byte }
+	// Rewrite makes a whole view durable as the snapshot and then empties the
+	// log of batches.
+	Rewrite struct {
+		View *view.View
+		Seed []byte
+	}
+	// Serve publishes a view.
+	Serve struct{ View *view.View }
+	// Acknowledge says on the stream what is durable and served.
+	Acknowledge struct{ Index uint64 }
+	// HangUp ends the stream; Disconnected is to follow.
+	HangUp struct{ Err error }
+	// Retry asks for a Timer after about Pause; the driver adds the jitter.
+	Retry struct{ Pause time.Duration }
+	// Alarm says why the node does not apply, or "" that it does again.
+	Alarm struct{ Text string }
+	// Ahead reports a commit time that is too far ahead of the node's clock to
+	// raise the floor.
+	Ahead struct{ Commit time.Time }
+)
+
+// Follower is the single-threaded machine of a replica: no goroutine of its
+// own, channel, clock, randomness or I/O inside.
+type Follower struct {
+	root string // hex SHA-256 of the root's public key
+
+	view    *view.View
+	seed    []byte
+	logSize int64
+	damaged bool     // an Append failed: the log's end is not known
+	writing *pending // the write under way
+	in      incoming
+
+	open   bool // the stream is open
+	linked bool
+	begun  time.Time
+	pause  time.Duration
+	beat   int64 // milliseconds
+	floor  int64 // milliseconds
+}
+
+// pending is what a write makes durable.
+type pending struct {
+	next    *view.View // to be served when it succeeds; nil: served already
+	seed    []byte
+	logSize int64
+}
+
+// incoming is a snapshot under way.
+type incoming struct {
+	head    record.Head
+	seed    []byte
+	entries []*record.Entry
+	active  bool
+}
+
+// NewFollower returns a machine that trusts what the root vouches for: root is
+// the hex SHA-256 of its public key.
+func NewFollower(root string) *Follower { return &Follower{root: root, pause: firstPause} }
+
+// View returns what is served, nil before the first.
+func (f *Follower) View() *view.View { return f.view }
+
+// Busy says that a write is under way: no frame may be handed in.
+func (f *Follower) Busy() bool { return f.writing != nil }
+
+// Linked says whether the stream has caught up once and is open still.
+func (f *Follower) Linked() bool { return f.linked }
+
+// Beat is the newest verified word of the head, in milliseconds; 0: none.
+func (f *Follower) Beat() int64 { return f.beat }
+
+// Floor is the newest verified commit time, in milliseconds.
+func (f *Follower) Floor() int64 { return f.floor }
+
+// Step takes one event and says what is to be done.
+func (f *Follower) Step(event any, now time.Time) []any {
+	switch e := event.(type) {
+	case Loaded:
+		return f.loaded(e, now)
+	case Timer:
+		if f.open {
+			return nil
+		}
+		f.begun = now
+		return []any{Dial{}}
+	case Connected:
+		return f.connected()
+	case Received:
+		return f.received(e.Down, now)
+	case Written:
+		return f.written(e.Err, now)
+	case Disconnected:
+		return f.disconnected(now)
+	}
+	return nil
+}
+
+func (f *Follower) loaded(e Loaded, now time.Time) []any {
+	if e.View == nil {
+		return nil
+	}
+	f.view, f.seed, f.logSize = e.View, e.Seed, e.LogSize
+	return append(f.raiseFloor(e.View.Head.At(), now), Serve{e.View})
+}
+
+func (f *Follower) connected() []any {
+	f.open, f.in = true, incoming{}
+	ask := Ask{}
+	if v := f.view; v != nil {
+		ask = Ask{v.Head.Lineage, v.Head.Index, v.Head.Chain[:]}
+	}
+	return []any{ask}
+}
+
+func (f *Follower) disconnected(now time.Time) []any {
+	if now.Sub(f.begun) > goodRun {
+		f.pause = firstPause
+	}
+	f.open, f.linked, f.in = false, false, incoming{}
+	pause := f.pause
+	f.pause = min(2*pause, maxPause)
+	return []any{Retry{pause}}
+}
+
+// received handles one frame. One that cannot be believed ends the stream.
+func (f *Follower) received(down *peerpb.Down, now time.Time) []any {
+	if !f.open {
+		return nil
+	}
+	if f.Busy() {
+		return f.refuse(errors.New("replica: a frame came while a write is under way"))
+	}
+	out, err := f.take(down, now)
+	if err != nil {
+		return append(out, f.refuse(err)...)
+	}
+	return out
+}
+
+// refuse ends the stream; nothing more of it is taken.
+func (f *Follower) refuse(err error) []any {
+	out := []any{Alarm{err.Error()}}
+	if f.open {
+		f.open = false
+		out = append(out, HangUp{err})
+	}
+	return out
+}
+
+func (f *Follower) take(down *peerpb.Down, now time.Time) ([]any, error) {
+	switch d := down.Frame.(type) {
+	case *peerpb.Down_Snapshot:
+		return nil, f.begin(d.Snapshot)
+	case *peerpb.Down_Part:
+		return f.part(d.Part)
+	case *peerpb.Down_Batch:
+		return f.batch(d.Batch)
+	case *peerpb.Down_Heartbeat:
+		return f.heartbeat(d.Heartbeat, now)
+	case *peerpb.Down_Ready:
+		f.linked = true
+		return append([]any{Alarm{}}, f.acknowledge()...), nil
+	}
+	return nil, errors.New("replica: a frame of an unknown kind")
+}
+
+func (f *Follower) acknowledge() []any {
+	if f.view == nil || !f.open {
+		return nil
+	}
+	return []any{Acknowledge{f.view.Head.Index}}
+}
+
+func (f *Follower) begin(s *peerpb.SnapshotBegin) error {
+	f.in = incoming{seed: s.Seed, active: true}
+	if s.Records > maxSnapshot || json.Unmarshal(s.Head, &f.in.head) != nil {
+		return errors.New("replica: a snapshot begins with no head")
+	}
+	if f.in.head.Format > record.Format {
+		return fmt.Errorf("replica: the snapshot has format %d, this build reads %d: upgrade this node", f.in.head.Format, record.Format)
+	}
+	return nil
+}
+
+func (f *Follower) part(p *peerpb.SnapshotPart) ([]any, error) {
+	if !f.in.active {
+		return nil, errors.New("replica: a part without a snapshot")
+	}
+	for _, e := range p.Entries {
+		f.in.entries = append(f.in.entries, record.NewEntry(record.Key(e.Key), e.Value))
+	}
+	if len(f.in.entries) > maxSnapshot {
+		return nil, errors.New("replica: the snapshot has too many records")
+	}
+	if !p.Last {
+		return nil, nil
+	}
+	in := f.in
+	f.in = incoming{}
+	v := &view.View{Head: in.head, State: view.Build(in.seed, func(yield func(*record.Entry) bool) {
+		for _, e := range in.entries {
+			if !yield(e) {
+				return
+			}
+		}
+	}, 2)}
+	if err := record.VerifyState(v, &v.Head, v.Digest(), f.root); err != nil {
+		return nil, err
+	}
+	if old := f.view; old != nil && old.Head.Lineage == v.Head.Lineage && v.Head.Index < old.Head.Index {
+		return nil, fmt.Errorf("replica: the snapshot at index %d is older than what is served at %d", v.Head.Index, old.Head.Index)
+	}
+	return f.rewrite(v, in.seed), nil
+}
+
+// batch verifies a batch; it is served when it is durable.
+func (f *Follower) batch(text []byte) ([]any, error) {
+	if f.view == nil {
+		return nil, errors.New("replica: a batch before any snapshot")
+	}
+	next, err := advance(f.view, text)
+	if errors.Is(err, errOld) {
+		return f.acknowledge(), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if f.damaged {
+		// What stands at the log's end is not known, and a batch behind a torn
+		// one would be cut off with it at the next start.
+		return f.rewrite(next, f.seed), nil
+	}
+	f.writing = &pending{next, f.seed, f.logSize + prefix + int64(len(text))}
+	return []any{Append{text}}, nil
+}
+
+func (f *Follower) rewrite(v *view.View, seed []byte) []any {
+	f.writing = &pending{v, seed, 0}
+	return []any{Rewrite{v, seed}}
+}
+
+// written serves what is durable now.
+func (f *Follower) written(err error, now time.Time) []any {
+	w := f.writing
+	f.writing = nil
+	switch {
+	case w == nil:
+		return nil
+	case err != nil:
+		f.damaged = true
+		return f.refuse(err)
+	}
+	f.seed, f.logSize = w.seed, w.logSize
+	f.damaged = f.damaged && w.logSize > 0
+	if w.next == nil {
+		return nil
+	}
+	f.view = w.next
+	f.beat = max(f.beat, f.view.Head.Time)
+	out := append(f.raiseFloor(f.view.Head.At(), now), Serve{f.view})
+	out = append(out, f.acknowledge()...)
+	if f.logSize > rewriteAt {
+		f.writing = &pending{nil, f.seed, 0}
+		out = append(out, Rewrite{f.view, f.seed})
+	}
+	return out
+}
+
+// heartbeat takes the signed word that the head was this at that time.
+func (f *Follower) heartbeat(text []byte, now time.Time) ([]any, error) {
+	v := f.view
+	if v == nil {
+		return nil, nil
+	}
+	var h record.Head
+	if err := json.Unmarshal(text, &h); err != nil {
+		return nil, fmt.Errorf("replica: heartbeat: %w", err)
+	}
+	if err := record.VerifyHead(v, &h); err != nil {
+		return nil, err
+	}
+	var out []any
+	if h.Lineage == v.Head.Lineage && h.Index <= v.Head.Index {
+		f.beat = max(f.beat, h.Time)
+		out = f.raiseFloor(h.At(), now)
+	}
+	return append(out, f.acknowledge()...), nil
+}
+
+// raiseFloor raises the floor to a commit time, unless it is too far ahead of
+// the node's own clock.
+func (f *Follower) raiseFloor(t, now time.Time) []any {
+	if t.After(now.Add(maxAhead)) {
+		return []any{Ahead{t}}
+	}
+	f.floor = max(f.floor, t.UnixMilli())
+	return nil
+}
+
+var errOld = errors.New("replica: the batch is older than the view")
+
+// advance applies one batch to a view: chain, signature, format and digest.
+func advance(v *view.View, text []byte) (*view.View, error) {
+	var b record.Batch
+	if err := json.Unmarshal(text, &b); err != nil {
+		return nil, fmt.Errorf("replica: batch: %w", err)
+	}
+	switch {
+	case b.Head.Index <= v.Head.Index:
+		return nil, errOld
+	case b.Head.Cluster != v.Head.Cluster || b.Head.Lineage != v.Head.Lineage:
+		return nil, errors.New("replica: the batch is of another cluster or lineage")
+	case b.Head.Format > record.Format:
+		return nil, fmt.Errorf("replica: the batch has format %d, this build reads %d: upgrade this node", b.Head.Format, record.Format)
+	}
+	records, err := b.Open(v.Head.Index, v.Head.Chain)
+	if err != nil {
+		return nil, err
+	}
+	if err := record.VerifyHead(v, &b.Head); err != nil {
+		return nil, err
+	}
+	p := v.Begin()
+	for _, rec := range records {
+		p.Apply(rec.Changes)
+	}
+	next := &view.View{State: p.State(), Head: b.Head}
+	if next.Digest() != b.Head.State {
+		return nil, fmt.Errorf("replica: index %d comes to another digest than its head's", b.Head.Index)
+	}
+	return next, nil
+}
+
+// Recover verifies a snapshot like what comes from afar, and applies the
+// batches that were written behind it.
+func Recover(snapshot *view.View, batches [][]byte, root string) (*view.View, error) {
+	v := snapshot
+	if err := record.VerifyState(v, &v.Head, v.Digest(), root); err != nil {
+		return nil, err
+	}
+	for _, b := range batches {
+		next, err := advance(v, b)
+		if errors.Is(err, errOld) {
+			continue // the snapshot was written after it
+		}
+		if err != nil {
+			return nil, err
+		}
+		v = next
+	}
+	return v, nil
+}
