@@ -57,81 +57,17 @@ type kept struct {
 // Open loads what the KV holds. An empty KV gives a nil view: Genesis is next.
 func (w *Writer) Open(ctx context.Context, verify func(*record.Head, *view.State) error) error {
 	w.calls = make(chan *Call, maxGroup)
-	raw, err := w.KV.Head(ctx)
-	if err != nil || raw == nil {
+	machine, err := Load(ctx, w.KV, w.Node, w.Sign, verify, w.keep)
+	if err != nil || machine == nil {
 		return err
 	}
-	var head record.Head
-	if err := json.Unmarshal(raw, &head); err != nil {
-		return fmt.Errorf("store: the head cannot be read: %w", err)
-	}
-	state, err := w.load(ctx)
-	if err != nil {
-		return err
-	}
-	if state.Digest() != head.State {
-		return fmt.Errorf("store: the records do not come to the digest of the head at index %d: the store is damaged", head.Index)
-	}
-	if err := verify(&head, state); err != nil {
-		return err
-	}
-	w.start(&view.View{State: state, Head: head}, raw)
-	return w.replayLog(ctx)
+	w.start(machine)
+	return nil
 }
 
-func (w *Writer) start(v *view.View, raw []byte) {
-	w.machine = NewSequencer(w.Node, w.Sign, v, raw)
-	w.view.Store(v)
-}
-
-// load reads all records. The hash seed stands in the Genesis record.
-func (w *Writer) load(ctx context.Context) (*view.State, error) {
-	var entries []*record.Entry
-	err := w.KV.State(ctx, func(key record.Key, value []byte) bool {
-		entries = append(entries, record.NewEntry(key, value))
-		return true
-	})
-	if err != nil {
-		return nil, err
-	}
-	var seed []byte
-	for _, e := range entries {
-		if e.Key.Kind() == record.Geneses.Name {
-			g, err := record.Geneses.Open(e)
-			if err != nil {
-				return nil, err
-			}
-			seed = g.HashSeed
-		}
-	}
-	return view.Build(seed, func(yield func(*record.Entry) bool) {
-		for _, e := range entries {
-			if !yield(e) {
-				return
-			}
-		}
-	}, runtime.NumCPU()), nil
-}
-
-// replayLog rebuilds what is kept of the log: call ids and sizes.
-func (w *Writer) replayLog(ctx context.Context) error {
-	var failed error
-	err := w.KV.Log(ctx, 0, func(index uint64, value []byte) bool {
-		var l record.LogValue
-		if failed = json.Unmarshal(value, &l); failed != nil {
-			return false
-		}
-		for _, r := range l.Records {
-			var p record.Public
-			if failed = json.Unmarshal(r.Public, &p); failed != nil {
-				return false
-			}
-			w.machine.Remember(p.Call, p.Index, p.Time)
-		}
-		w.keep(index, l.Head.Time, len(value))
-		return true
-	})
-	return errors.Join(err, failed)
+func (w *Writer) start(machine *Sequencer) {
+	w.machine = machine
+	w.view.Store(machine.View())
 }
 
 func (w *Writer) keep(index uint64, at int64, size int) {
@@ -142,7 +78,7 @@ func (w *Writer) keep(index uint64, at int64, size int) {
 // Genesis makes the first commit of a new lineage.
 func (w *Writer) Genesis(ctx context.Context, g *record.Genesis, changes []record.Change) error {
 	head := record.Head{Cluster: g.Cluster, Lineage: g.Lineage, Format: record.Format}
-	w.start(&view.View{State: view.Empty(g.HashSeed), Head: head}, nil)
+	w.start(NewSequencer(w.Node, w.Sign, &view.View{State: view.Empty(g.HashSeed), Head: head}, nil))
 	call := &Call{Apply: func(tx record.Tx, _ time.Time, _ uint64) ([]byte, error) {
 		for _, c := range changes {
 			if err := tx.Put(c.Key, c.Value); err != nil {
