@@ -41,25 +41,46 @@ type Request struct {
 // Context holds the condition keys of a request. It can be reset and used
 // again; the zero value is empty.
 type Context struct {
+	base    *Context
 	entries []contextEntry
 }
 
 type contextEntry struct {
 	key    string // folded
-	values []string
+	one    [1]string
+	many   []string
+	single bool
+}
+
+func (e *contextEntry) values() []string {
+	if e.single {
+		return e.one[:]
+	}
+	return e.many
 }
 
 // Set gives a key its values, replacing those it had. Keys are compared
 // without regard to ASCII case.
 func (c *Context) Set(key string, values ...string) {
+	*c.entry(key) = contextEntry{key: fold(key), many: values}
+}
+
+// SetOne is Set for one value. It allocates nothing in a context that is used
+// again, if the key is lower case.
+func (c *Context) SetOne(key, value string) {
+	*c.entry(key) = contextEntry{key: fold(key), one: [1]string{value}, single: true}
+}
+
+// entry returns the place of a key, a new one if it has none.
+func (c *Context) entry(key string) *contextEntry {
 	key = fold(key)
 	for i := range c.entries {
 		if c.entries[i].key == key {
-			c.entries[i].values = values
-			return
+			return &c.entries[i]
 		}
 	}
-	c.entries = append(c.entries, contextEntry{key, values})
+	c.entries = append(c.entries, contextEntry{})
+	return &c.entries[len(c.entries)-1]
 }
 
 // Has says whether a key was set.
@@ -68,16 +89,21 @@ func (c *Context) Has(key string) bool {
 	return ok
 }
 
-// Reset empties the context and keeps its memory.
-func (c *Context) Reset() { c.entries = c.entries[:0] }
+// Reset empties the context and keeps its memory. What base holds shows
+// through where nothing is set over it (nil: nothing does); base must not
+// change meanwhile.
+func (c *Context) Reset(base *Context) { c.base, c.entries = base, c.entries[:0] }
 
 // get finds a folded key. A request has some twenty keys: comparing lengths
 // first makes a scan cheaper than a map.
 func (c *Context) get(key string) ([]string, bool) {
 	for i := range c.entries {
 		if len(c.entries[i].key) == len(key) && c.entries[i].key == key {
-			return c.entries[i].values, true
+			return c.entries[i].values(), true
 		}
+	}
+	if c.base != nil {
+		return c.base.get(key)
 	}
 	return nil, false
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/keyring"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/session"
-	"github.com/holdfast-iam/holdfast/sigv4"
 )
 
 // cacheMax bounds each cache; at its bound it starts over.
@@ -47,10 +46,16 @@ func (b *bounded[K, V]) put(k K, v V) {
 // it keeps is what was sealed inside; everything that can change (the signing
 // key, the minter, the principal, denials, expiry) is asked at every request.
 type tokenCache struct {
-	bounded[[32]byte, *session.Token]
+	bounded[[32]byte, *openedToken]
 }
 
-func (t *tokenCache) open(r record.Reader, text, keyID string, ring *keyring.Ring) (*session.Token, error) {
+// openedToken is an opened token with the signing keys derived from its secret.
+type openedToken struct {
+	*session.Token
+	keys signingKeys
+}
+
+func (t *tokenCache) open(r record.Reader, text, keyID string, ring *keyring.Ring) (*openedToken, error) {
 	h := sha256.New()
 	h.Write([]byte{byte(len(keyID))})
 	h.Write([]byte(keyID))
@@ -59,35 +64,14 @@ func (t *tokenCache) open(r record.Reader, text, keyID string, ring *keyring.Rin
 	if tok, ok := t.get(id); ok {
 		return tok, nil
 	}
-	tok, err := session.Open(text, keyID, func(generation int) ([]byte, error) {
+	opened, err := session.Open(text, keyID, func(generation int) ([]byte, error) {
 		key, _, err := ring.Opening(r, record.DefaultClass, generation)
 		return key, err
 	})
 	if err != nil {
 		return nil, err
 	}
+	tok := &openedToken{Token: opened}
 	t.put(id, tok)
 	return tok, nil
-}
-
-// keyScope names one derived signing key. The secret's hash is part of it: an
-// id says nothing about which secret derived the key.
-type keyScope struct {
-	id, date, region, service string
-	secret                    [32]byte
-}
-
-// keyCache keeps derived signing keys.
-type keyCache struct {
-	bounded[keyScope, *sigv4.SigningKey]
-}
-
-func (k *keyCache) get(id string, secret []byte, s sigv4.Scope) *sigv4.SigningKey {
-	at := keyScope{id, s.Date, s.Region, s.Service, sha256.Sum256(secret)}
-	if key, ok := k.bounded.get(at); ok {
-		return key
-	}
-	key := sigv4.DeriveKey(string(secret), s)
-	k.put(at, &key)
-	return &key
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/session"
+	"github.com/holdfast-iam/holdfast/internal/view"
 )
 
 // Kind is what kind of caller or session a request comes from. AWS lets each
@@ -41,7 +42,11 @@ type Caller struct {
 	Session   *Session // nil for a long-term credential
 	Index     uint64   // of the view that verified the caller
 
+	// Form is what the principal's record comes to, shared with others.
+	Form *Form
+
 	token *session.Token // that the session came in; nil otherwise
+	ring  *view.Ring     // that forms are kept in
 }
 
 // Session is what a session token says, opened and verified.

@@ -6,6 +6,7 @@ import (
 	"github.com/holdfast-iam/holdfast/arn"
 	"github.com/holdfast-iam/holdfast/internal/fault"
 	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/internal/view"
 )
 
 // Claim is who a caller is, apart from any view: what a token or a handle
@@ -20,8 +21,8 @@ type Claim struct {
 
 // claimed finds the principal of a claim in a state. It is an error that the
 // principal is gone: its unique id is never given to another.
-func claimed(r record.Reader, c Claim) (*Caller, error) {
-	out := &Caller{Kind: c.Kind, Account: c.Account, ID: c.ID, KeyID: c.KeyID, Session: c.Session}
+func claimed(ring *view.Ring, r record.Reader, c Claim) (*Caller, error) {
+	out := &Caller{Kind: c.Kind, Account: c.Account, ID: c.ID, KeyID: c.KeyID, Session: c.Session, ring: ring}
 	var err error
 	switch c.Kind {
 	case User, TokenSession:
@@ -49,7 +50,10 @@ func (c *Caller) find(r record.Reader, kind string) error {
 	if !ok || e.Bad {
 		return errToken
 	}
-	c.Principal = e
+	c.Principal, c.Form = e, FormOf(c.ring, e)
+	if c.Form.Err != nil {
+		return errToken
+	}
 	return nil
 }
 
@@ -57,27 +61,26 @@ func (c *Caller) asUser(r record.Reader) error {
 	if err := c.find(r, record.Users.Name); err != nil {
 		return err
 	}
-	u, err := record.Users.Open(c.Principal)
-	if err != nil {
-		return err
-	}
-	c.UserID, c.ARN = u.ID, "arn:aws:iam::"+u.Account+":user"+u.Path+u.Name
+	c.UserID, c.ARN = c.Form.User.ID, c.Form.ARN
 	return nil
 }
 
 func (c *Caller) asRoot(r record.Reader) error {
-	c.UserID, c.ARN = c.Account, "arn:aws:iam::"+c.Account+":root"
-	return c.find(r, record.Accounts.Name)
+	if err := c.find(r, record.Accounts.Name); err != nil {
+		return err
+	}
+	c.UserID, c.ARN = c.Account, c.Form.ARN
+	return nil
 }
 
 func (c *Caller) asRole(r record.Reader) error {
 	if err := c.find(r, record.Roles.Name); err != nil {
 		return err
 	}
-	role, err := record.Roles.Open(c.Principal)
-	if err != nil || c.Session == nil {
+	if c.Session == nil {
 		return errToken
 	}
+	role := c.Form.Role
 	c.UserID = role.ID + ":" + c.Session.Name
 	c.ARN = "arn:aws:sts::" + role.Account + ":assumed-role/" + role.Name + "/" + c.Session.Name
 	return nil
@@ -109,8 +112,8 @@ func Unproven(r record.Reader, text string) (*Caller, error) {
 	kind, rest, _ := strings.Cut(a.Resource, "/")
 	switch {
 	case a.Service == "iam" && a.Resource == "root":
-		c := &Caller{Kind: Root, Account: a.Account, ID: a.Account}
-		if c.asRoot(r) != nil {
+		c, err := claimed(nil, r, Claim{Kind: Root, Account: a.Account, ID: a.Account})
+		if err != nil {
 			return nil, none
 		}
 		return c, nil
@@ -119,7 +122,7 @@ func Unproven(r record.Reader, text string) (*Caller, error) {
 		if err != nil || "user"+u.Path+u.Name != a.Resource {
 			return nil, none
 		}
-		return claimed(r, Claim{Kind: User, Account: u.Account, ID: u.ID})
+		return claimed(nil, r, Claim{Kind: User, Account: u.Account, ID: u.ID})
 	case a.Service == "iam" && kind == "role":
 		role, err := record.Find(r, record.Roles, record.RoleByName, record.NameTerm(a.Account, base(rest)))
 		if err != nil || "role"+role.Path+role.Name != a.Resource {
@@ -140,7 +143,7 @@ func unprovenRole(r record.Reader, account, name, session string, none error) (*
 	if err != nil {
 		return nil, none
 	}
-	return claimed(r, Claim{Kind: RoleSession, Account: account, ID: role.ID, Session: &Session{Name: session}})
+	return claimed(nil, r, Claim{Kind: RoleSession, Account: account, ID: role.ID, Session: &Session{Name: session}})
 }
 
 func base(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }

@@ -17,10 +17,13 @@ func Recheck(r record.Reader, c *Caller, now time.Time) error {
 		return fault.MissingAuthenticationToken.Errorf("Request is missing Authentication Token")
 	}
 	e, ok := r.Entry(c.Principal.Key)
-	if !ok || e.Bad || !record.Has(r, record.Accounts, c.Account, c.Account) {
+	if !ok || e.Bad {
 		return errToken
 	}
-	if err := c.checkKeys(r, e); err != nil {
+	if _, ok := r.Entry(FormOf(c.ring, e).account); !ok {
+		return errToken
+	}
+	if err := c.checkKeys(r); err != nil {
 		return err
 	}
 	if Denied(r, c) {
@@ -34,7 +37,7 @@ func Recheck(r record.Reader, c *Caller, now time.Time) error {
 
 // checkKeys says that the long-term key behind the caller is active: its own,
 // or the one that its session was made with.
-func (c *Caller) checkKeys(r record.Reader, e *record.Entry) error {
+func (c *Caller) checkKeys(r record.Reader) error {
 	id := c.KeyID
 	if c.Session != nil {
 		id = c.Session.ParentKey
@@ -42,12 +45,18 @@ func (c *Caller) checkKeys(r record.Reader, e *record.Entry) error {
 	if id == "" || record.Fold(id[:min(4, len(id))]) == "acca" {
 		return c.checkBearer(r, id)
 	}
-	keys, err := keysUnder(r, id)
-	if err != nil {
-		return err
+	e, ok := r.Lookup(record.UserByKey.Name, id)
+	if !ok {
+		e, ok = r.Lookup(record.RootByKey.Name, id)
 	}
-	i := slices.IndexFunc(keys, func(k record.AccessKey) bool { return k.ID == id })
-	if i < 0 || !keys[i].Active {
+	if !ok {
+		return errToken
+	}
+	form := FormOf(c.ring, e)
+	if form.Err != nil {
+		return form.Err
+	}
+	if k := keyIn(form.longTermKeys(), id); k == nil || !k.Active {
 		return errToken
 	}
 	if c.Session != nil {
@@ -66,38 +75,19 @@ func (c *Caller) checkBearer(r record.Reader, id string) error {
 	if !ok {
 		return errToken
 	}
-	u, err := record.Users.Open(e)
-	if err != nil {
-		return err
+	form := FormOf(c.ring, e)
+	if form.Err != nil {
+		return form.Err
 	}
-	if !slices.ContainsFunc(u.ServiceCredentials, func(k record.ServiceCredential) bool { return k.ID == id && k.Active }) {
+	if !slices.ContainsFunc(form.User.ServiceCredentials, func(k record.ServiceCredential) bool { return k.ID == id && k.Active }) {
 		return errToken
 	}
 	return nil
 }
 
-func keysUnder(r record.Reader, id string) ([]record.AccessKey, error) {
-	if e, ok := r.Lookup(record.UserByKey.Name, id); ok {
-		u, err := record.Users.Open(e)
-		if err != nil {
-			return nil, err
-		}
-		return u.Keys, nil
-	}
-	if e, ok := r.Lookup(record.RootByKey.Name, id); ok {
-		a, err := record.Accounts.Open(e)
-		if err != nil {
-			return nil, err
-		}
-		return a.RootKeys, nil
-	}
-	return nil, errToken
-}
-
 // minterStands says that the node that made the session is not fenced.
 func (c *Caller) minterStands(r record.Reader) error {
-	n, err := record.Get(r, record.Nodes, record.None, c.Session.Minter)
-	if err != nil || n.Fenced {
+	if n := nodeOf(c.ring, r, c.Session.Minter); n == nil || n.Fenced {
 		return errToken
 	}
 	return nil
@@ -106,6 +96,9 @@ func (c *Caller) minterStands(r record.Reader) error {
 // Denied says whether an operator's denial is in force for anything that the
 // caller rests on.
 func Denied(r record.Reader, c *Caller) bool {
+	if !anyDenial(r) {
+		return false
+	}
 	if denied(r, record.DenyAccount, c.Account) || denied(r, record.DenyID, c.ID) || denied(r, record.DenyKey, c.KeyID) {
 		return true
 	}
@@ -118,6 +111,16 @@ func Denied(r record.Reader, c *Caller) bool {
 		return true
 	}
 	return deniedBefore(r, c.ID, s.Issued)
+}
+
+// anyDenial says whether there is any denial at all: mostly there is none.
+func anyDenial(r record.Reader) bool {
+	found := false
+	r.Range(record.DenialByTarget.Name, "", "", func(string, *record.Entry) bool {
+		found = true
+		return false
+	})
+	return found
 }
 
 func denied(r record.Reader, scope, target string) bool {

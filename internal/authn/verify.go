@@ -1,6 +1,8 @@
 package authn
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"errors"
 	"slices"
 	"strings"
@@ -22,9 +24,10 @@ type Verifier struct {
 	AnyRegion bool
 	// Floor is the newest verified commit time: nothing that expired before
 	// it is accepted, whatever the clock says. Nil: there is none.
-	Floor  func() time.Time
+	Floor func() time.Time
+	// Hot keeps the forms of principals in use; nil: nothing is kept.
+	Hot    *view.Ring
 	tokens tokenCache
-	keys   keyCache
 }
 
 var (
@@ -94,104 +97,169 @@ func (a *Verifier) scope(r record.Reader, p sigv4.Presented, service string) err
 	return fault.SignatureDoesNotMatch.Errorf("Credential should be scoped to a valid region. ")
 }
 
+// found is a credential that a request claims to be signed with.
+type found struct {
+	caller *Caller
+	// keys keeps what was derived from its secret; secret opens the latter,
+	// which a derived key spares.
+	keys   *signingKeys
+	secret func() ([]byte, error)
+	public []byte // for SigV4A; nil: derive it from the secret
+}
+
 // verify finds the credential, checks the signature, and makes the caller.
 func (a *Verifier) verify(v *view.View, req *sigv4.Request, p sigv4.Presented, profile sigv4.Profile, now time.Time) (*Caller, error) {
-	c, secret, known, err := a.credential(v, &p, now)
+	f, err := a.credential(v, &p)
 	if err != nil {
 		return nil, err
 	}
-	if !known { // spend the same on a key id that nobody has (lesson L16)
+	if f == nil { // spend the same on a key id that nobody has (lesson L16)
 		key := sigv4.DeriveKey("no such key has this secret", p.Scope)
 		_ = sigv4.Verify(&p, req, &key, now, profile)
 		return nil, errToken
 	}
-	if err := a.checkSignature(req, &p, c, secret, now, profile); err != nil {
+	if err := a.checkSignature(req, &p, f, now, profile); err != nil {
 		return nil, faultOf(err)
 	}
 	// Only now the token's own signature: a flood of made-up tokens costs no
 	// more than a flood of made-up keys.
-	if c.token != nil && c.token.Verify(v, a.Region) != nil {
-		return nil, errToken
+	if t := f.caller.token; t != nil {
+		key, node := a.minter(v, t)
+		if t.Verify(key, node, a.Region) != nil {
+			return nil, errToken
+		}
 	}
-	return c, a.standing(v, c, now)
+	return f.caller, a.standing(v, f.caller, now)
 }
 
-func (a *Verifier) checkSignature(req *sigv4.Request, p *sigv4.Presented, c *Caller, secret []byte, now time.Time, profile sigv4.Profile) error {
+// minter reads the signing key of a token and its node; nil where there is
+// none or it cannot be read.
+func (a *Verifier) minter(r record.Reader, t *session.Token) (*record.SigningKey, *record.Node) {
+	e, ok := r.Entry(record.MakeKey(record.SigningKeys.Name, record.None, t.KeyID))
+	if !ok {
+		return nil, nil
+	}
+	key, err := view.Read(a.Hot, record.SigningKeys, e)
+	if err != nil {
+		return nil, nil
+	}
+	return key, nodeOf(a.Hot, r, key.Node)
+}
+
+func nodeOf(ring *view.Ring, r record.Reader, id string) *record.Node {
+	e, ok := r.Entry(record.MakeKey(record.Nodes.Name, record.None, id))
+	if !ok {
+		return nil
+	}
+	n, err := view.Read(ring, record.Nodes, e)
+	if err != nil {
+		return nil
+	}
+	return n
+}
+
+func (a *Verifier) checkSignature(req *sigv4.Request, p *sigv4.Presented, f *found, now time.Time, profile sigv4.Profile) error {
 	if p.Algorithm == sigv4.ECDSA {
-		if !sigv4.RegionSetHolds(p.RegionSet, a.Region) {
-			return fault.SignatureDoesNotMatch.Errorf("Credential should be scoped to a valid region. ")
-		}
-		key, err := sigv4.DeriveECDSA(p.AccessKeyID, secret)
+		return a.checkPublic(req, p, f, now, profile)
+	}
+	key := f.keys.get(p.AccessKeyID, &p.Scope)
+	if key == nil {
+		secret, err := f.secret()
 		if err != nil {
 			return err
 		}
-		return sigv4.VerifyPublic(p, req, &key.PublicKey, now, profile)
+		key = f.keys.derive(p.AccessKeyID, &p.Scope, secret)
 	}
-	key := a.keys.get(p.AccessKeyID, secret, p.Scope)
 	return sigv4.Verify(p, req, key, now, profile)
 }
 
+// checkPublic verifies SigV4A: a long-term key's by the public half that its
+// record holds, so that nothing is opened; a session's by its secret.
+func (a *Verifier) checkPublic(req *sigv4.Request, p *sigv4.Presented, f *found, now time.Time, profile sigv4.Profile) error {
+	if !sigv4.RegionSetHolds(p.RegionSet, a.Region) {
+		return fault.SignatureDoesNotMatch.Errorf("Credential should be scoped to a valid region. ")
+	}
+	if f.public != nil {
+		public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), f.public)
+		if err != nil {
+			return err
+		}
+		return sigv4.VerifyPublic(p, req, public, now, profile)
+	}
+	secret, err := f.secret()
+	if err != nil {
+		return err
+	}
+	key, err := sigv4.DeriveECDSA(p.AccessKeyID, secret)
+	if err != nil {
+		return err
+	}
+	return sigv4.VerifyPublic(p, req, &key.PublicKey, now, profile)
+}
+
 // credential finds what the request claims to be signed with: a long-term key
-// in the view, or the session inside its token.
-func (a *Verifier) credential(v *view.View, p *sigv4.Presented, now time.Time) (c *Caller, secret []byte, known bool, err error) {
+// in the view, or the session inside its token. Nil: nobody has it.
+func (a *Verifier) credential(v *view.View, p *sigv4.Presented) (*found, error) {
 	if p.SessionToken != "" {
-		return a.temporary(v, p, now)
+		return a.temporary(v, p), nil
 	}
-	if e, ok := v.Lookup(record.UserByKey.Name, p.AccessKeyID); ok {
-		u, err := record.Users.Open(e)
-		if err != nil {
-			return nil, nil, false, err
+	e, ok := v.Lookup(record.UserByKey.Name, p.AccessKeyID)
+	kind := User
+	if !ok {
+		e, ok = v.Lookup(record.RootByKey.Name, p.AccessKeyID)
+		kind = Root
+	}
+	if !ok {
+		return nil, nil
+	}
+	form := FormOf(a.Hot, e)
+	if form.Err != nil {
+		return nil, form.Err
+	}
+	k := keyIn(form.longTermKeys(), p.AccessKeyID)
+	if k == nil || !k.Active {
+		return nil, nil
+	}
+	c := a.holder(v, kind, e, form, p.AccessKeyID)
+	return &found{caller: c, keys: &form.keys, public: k.PublicV4A,
+		secret: func() ([]byte, error) { return a.Ring.Secret(v, c.Account, k) }}, nil
+}
+
+func keyIn(keys []record.AccessKey, id string) *record.AccessKey {
+	for i := range keys {
+		if keys[i].ID == id {
+			return &keys[i]
 		}
-		return a.longTerm(v, p, u.Keys, userCaller(e, u, p.AccessKeyID, v.Head.Index))
 	}
-	if e, ok := v.Lookup(record.RootByKey.Name, p.AccessKeyID); ok {
-		acct, err := record.Accounts.Open(e)
-		if err != nil {
-			return nil, nil, false, err
-		}
-		return a.longTerm(v, p, acct.RootKeys, rootCaller(e, acct.ID, p.AccessKeyID, v.Head.Index))
-	}
-	return nil, nil, false, nil
+	return nil
 }
 
-func (a *Verifier) longTerm(v *view.View, p *sigv4.Presented, keys []record.AccessKey, c *Caller) (*Caller, []byte, bool, error) {
-	i := slices.IndexFunc(keys, func(k record.AccessKey) bool { return k.ID == p.AccessKeyID })
-	if i < 0 || !keys[i].Active {
-		return nil, nil, false, nil
-	}
-	secret, err := a.Ring.Secret(v, c.Account, &keys[i])
-	return c, secret, err == nil, err
-}
-
-func userCaller(e *record.Entry, u *record.User, keyID string, index uint64) *Caller {
-	return &Caller{Kind: User, Account: u.Account, ID: u.ID, UserID: u.ID, ARN: "arn:aws:iam::" + u.Account + ":user" + u.Path + u.Name,
-		KeyID: keyID, Principal: e, Index: index}
-}
-
-func rootCaller(e *record.Entry, account, keyID string, index uint64) *Caller {
-	return &Caller{Kind: Root, Account: account, ID: account, UserID: account, ARN: "arn:aws:iam::" + account + ":root",
-		KeyID: keyID, Principal: e, Index: index}
+// holder is the caller that holds a long-term credential.
+func (a *Verifier) holder(v *view.View, kind Kind, e *record.Entry, form *Form, keyID string) *Caller {
+	c := &Caller{Kind: kind, Account: e.Key.Account(), ID: e.Key.ID(), UserID: e.Key.ID(), ARN: form.ARN, KeyID: keyID,
+		Principal: e, Form: form, Index: v.Head.Index, ring: a.Hot}
+	return c
 }
 
 // temporary opens a session token. The token is sealed to the access key id,
 // so an opened one is of this key.
-func (a *Verifier) temporary(v *view.View, p *sigv4.Presented, now time.Time) (*Caller, []byte, bool, error) {
+func (a *Verifier) temporary(v *view.View, p *sigv4.Presented) *found {
 	if !strings.HasPrefix(p.AccessKeyID, keyring.Temporary) {
-		return nil, nil, false, nil
+		return nil
 	}
 	t, err := a.tokens.open(v, p.SessionToken, p.AccessKeyID, a.Ring)
 	if err != nil {
-		return nil, nil, false, nil
+		return nil
 	}
-	c, err := claimed(v, Claim{Kind: Kind(t.Kind), Account: t.Account, ID: t.Principal, KeyID: p.AccessKeyID, Session: sessionOf(v, t)})
+	c, err := claimed(a.Hot, v, Claim{Kind: Kind(t.Kind), Account: t.Account, ID: t.Principal, KeyID: p.AccessKeyID, Session: a.sessionOf(v, t.Token)})
 	if err != nil {
-		return nil, nil, false, nil
+		return nil
 	}
-	c.Index, c.token = v.Head.Index, t
-	return c, []byte(t.Secret), true, nil
+	c.Index, c.token = v.Head.Index, t.Token
+	return &found{caller: c, keys: &t.keys, secret: func() ([]byte, error) { return []byte(t.Secret), nil }}
 }
 
-func sessionOf(r record.Reader, t *session.Token) *Session {
+func (a *Verifier) sessionOf(r record.Reader, t *session.Token) *Session {
 	s := &Session{ID: t.Claims.ID, Name: t.Name, Issued: time.Unix(t.Issued, 0).UTC(), Expires: time.Unix(t.Expires, 0).UTC(),
 		SourceIdentity: t.SourceIdentity, Tags: t.Tags, Transitive: t.Transitive, ParentKey: t.ParentKey, ParentID: t.ParentID,
 		Depth: t.Depth, Provider: t.Provider, Policy: t.Policy, PolicyARNs: t.PolicyARNs, HasPolicy: t.HasPolicy,
@@ -199,8 +267,8 @@ func sessionOf(r record.Reader, t *session.Token) *Session {
 	if t.MFA > 0 {
 		s.MFA = time.Unix(t.MFA, 0).UTC()
 	}
-	if k, err := record.Get(r, record.SigningKeys, record.None, t.KeyID); err == nil {
-		s.Minter = k.Node
+	if key, _ := a.minter(r, t); key != nil {
+		s.Minter = key.Node
 	}
 	return s
 }
@@ -211,15 +279,16 @@ func (a *Verifier) Bearer(v *view.View, bearer, service string, now time.Time) (
 	if !ok {
 		return nil, errToken
 	}
-	e, found := v.Lookup(record.UserByCredential.Name, id)
-	if !found {
+	e, ok := v.Lookup(record.UserByCredential.Name, id)
+	if !ok {
 		_ = keyring.BearerMatches(secret, make([]byte, 32))
 		return nil, errToken
 	}
-	u, err := record.Users.Open(e)
-	if err != nil {
-		return nil, err
+	form := FormOf(a.Hot, e)
+	if form.Err != nil {
+		return nil, form.Err
 	}
+	u := form.User
 	i := slices.IndexFunc(u.ServiceCredentials, func(c record.ServiceCredential) bool { return c.ID == id })
 	if i < 0 {
 		return nil, errToken
@@ -231,7 +300,7 @@ func (a *Verifier) Bearer(v *view.View, bearer, service string, now time.Time) (
 	if k.Expires != 0 && !a.judge(now).Before(k.Expires.Std()) {
 		return nil, errExpired
 	}
-	c := userCaller(e, u, id, v.Head.Index)
+	c := a.holder(v, User, e, form, id)
 	return c, a.standing(v, c, now)
 }
 
@@ -253,7 +322,7 @@ func (a *Verifier) standing(r record.Reader, c *Caller, now time.Time) error {
 
 // Again makes a caller of a claim that was proven before, against this view.
 func (a *Verifier) Again(v *view.View, claim Claim, now time.Time) (*Caller, error) {
-	c, err := claimed(v, claim)
+	c, err := claimed(a.Hot, v, claim)
 	if err != nil {
 		return nil, errToken
 	}

@@ -43,6 +43,7 @@ type Question struct {
 type Authorizer struct {
 	compiled atomic.Pointer[sync.Map]
 	size     atomic.Int64
+	clock    atomic.Pointer[clock]
 }
 
 // maxCompiled bounds the kept documents; at the bound it starts over.
@@ -103,34 +104,56 @@ func (z *Authorizer) Sentence(_ record.Reader, q *Question, d policy.Decision) s
 
 // Decide asks the policy engine.
 func (z *Authorizer) Decide(r record.Reader, q *Question) policy.Decision {
-	p, req, ok := z.assemble(r, q)
-	if !ok {
+	a := assemblies.Get().(*assembly)
+	defer a.giveBack()
+	if !z.assemble(r, q, a) {
 		return policy.Decision{}
 	}
-	return policy.Evaluate(&p, &req)
+	return policy.Evaluate(&a.policies, &a.request)
 }
 
 // Explain is Decide with everything that was considered.
 func (z *Authorizer) Explain(r record.Reader, q *Question) policy.Explanation {
-	p, req, ok := z.assemble(r, q)
-	if !ok {
+	a := assemblies.Get().(*assembly)
+	defer a.giveBack()
+	if !z.assemble(r, q, a) {
 		return policy.Explanation{}
 	}
-	return policy.Explain(&p, &req)
+	return policy.Explain(&a.policies, &a.request)
 }
 
-func (z *Authorizer) assemble(r record.Reader, q *Question) (policy.Policies, policy.Request, bool) {
-	if q.Caller == nil || q.Caller.Kind == authn.Nobody {
-		return policy.Policies{}, policy.Request{}, false
+// assembly is what the engine is asked. It is used again, so that a decision
+// allocates next to nothing.
+type assembly struct {
+	policies policy.Policies
+	request  policy.Request
+}
+
+var assemblies = sync.Pool{New: func() any { return new(assembly) }}
+
+// giveBack keeps nothing of a question but the memory of its context.
+func (a *assembly) giveBack() {
+	context := a.request.Context
+	context.Reset(nil)
+	*a = assembly{request: policy.Request{Context: context}}
+	assemblies.Put(a)
+}
+
+// assemble fills in what the engine is asked; false: the caller is denied
+// without being asked about.
+func (z *Authorizer) assemble(r record.Reader, q *Question, a *assembly) bool {
+	if q.Caller == nil || q.Caller.Kind == authn.Nobody || q.Caller.Form == nil {
+		return false
 	}
-	g := gathering{z: z, r: r, ok: true}
-	p := g.policies(q)
-	req := policy.Request{Principal: principal(q.Caller), Action: q.Action, Resource: q.Resource, ResourceAccount: q.Account}
+	g := z.gather(r, q.Caller)
+	ok := z.policies(r, q, g, &a.policies)
+	req := &a.request
+	req.Principal, req.Action, req.Resource, req.ResourceAccount = principal(q.Caller), q.Action, q.Resource, q.Account
 	if req.ResourceAccount == "" {
 		req.ResourceAccount = q.Caller.Account
 	}
-	setKeys(r, &req.Context, q)
-	return p, req, g.ok
+	z.setKeys(&req.Context, q, g)
+	return ok
 }
 
 // principal is how policies see the caller.
@@ -143,10 +166,7 @@ func principal(c *authn.Caller) policy.Principal {
 		p.Kind = policy.User
 	case authn.RoleSession:
 		p.Kind = policy.RoleSession
-		if role, err := record.Roles.Open(c.Principal); err == nil {
-			p.RoleARN = "arn:aws:iam::" + role.Account + ":role" + role.Path + role.Name
-			p.ServiceLinked = role.Service != ""
-		}
+		p.RoleARN, p.ServiceLinked = c.Form.ARN, c.Form.Role.Service != ""
 	case authn.Federated:
 		p.Kind = policy.FederatedUser
 		p.UniqueID = ""

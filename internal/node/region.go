@@ -200,7 +200,7 @@ func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
 		return err
 	}
 	r.metrics = newMetrics(r.status)
-	verifier := &authn.Verifier{Ring: r.ring, Region: r.Config.Region, AnyRegion: r.Config.AnyRegion, Floor: r.replica.Floor}
+	verifier := &authn.Verifier{Ring: r.ring, Region: r.Config.Region, AnyRegion: r.Config.AnyRegion, Floor: r.replica.Floor, Hot: new(view.Ring)}
 	authorizer := &authz.Authorizer{}
 	current := func(context.Context) (*view.View, error) { return r.replica.View(), nil }
 	decider := &native.Decider{View: current, Verifier: verifier, Authorizer: authorizer, Region: r.Config.Region, Now: time.Now, Age: r.replica.Age, Await: r.replica.Await, Log: r.Log}

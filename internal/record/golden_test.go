@@ -24,7 +24,9 @@ func golden[R any](t *testing.T, k *Kind[R]) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := func(version int) string { return filepath.Join("testdata", fmt.Sprintf("%s.v%d.json", k.Name, version)) }
+	path := func(version int) string {
+		return filepath.Join("testdata", fmt.Sprintf("%s.v%d.json", k.Name, version))
+	}
 	if _, err := os.Stat(path(k.Version)); *update && os.IsNotExist(err) {
 		if err := os.WriteFile(path(k.Version), append(value, '\n'), 0o644); err != nil {
 			t.Fatal(err)

@@ -114,16 +114,13 @@ func (s KeySet) Horizon(r record.Reader, now time.Time) time.Duration {
 // Verify judges an opened token against the minter's published key: signature,
 // the key's time, revocation, fencing, regional marks and the token's own
 // lifetime. floor is the time below which nothing that expires is accepted.
-func (t *Token) Verify(r record.Reader, region string) error {
-	k, err := record.Get(r, record.SigningKeys, record.None, t.KeyID)
-	if err != nil || k.Revoked || k.Region != t.Region {
+//
+// key is the record of the token's KeyID, node that of the key's node.
+func (t *Token) Verify(k *record.SigningKey, node *record.Node, region string) error {
+	if k == nil || node == nil || k.ID != t.KeyID || k.Node != node.ID || k.Revoked || k.Region != t.Region || node.Fenced {
 		return ErrInvalid
 	}
 	if t.Regional && t.Region != region {
-		return ErrInvalid
-	}
-	node, err := record.Get(r, record.Nodes, record.None, k.Node)
-	if err != nil || node.Fenced {
 		return ErrInvalid
 	}
 	issued, expires := time.Unix(t.Issued, 0), time.Unix(t.Expires, 0)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"slices"
+	"unsafe"
 
 	"github.com/dchest/siphash"
 
@@ -52,7 +53,10 @@ func newTrie(seed []byte, merkle bool) trie {
 	return trie{k0: binary.LittleEndian.Uint64(b[:8]), k1: binary.LittleEndian.Uint64(b[8:]), merkle: merkle}
 }
 
-func (t *trie) hash(key string) uint64 { return siphash.Hash(t.k0, t.k1, []byte(key)) }
+// hash reads the key where it stands: a copy would cost more than the hash.
+func (t *trie) hash(key string) uint64 {
+	return siphash.Hash(t.k0, t.k1, unsafe.Slice(unsafe.StringData(key), len(key)))
+}
 
 func slot(hash uint64, depth int) int { return int(hash>>(64-fanBits*(depth+1))) & (fan - 1) }
 
