@@ -22,8 +22,8 @@ type step struct {
 // outcomes of a step.
 const (
 	done    = "done"
-	exists  = "EntityAlreadyExists"
-	absent  = "NoSuchEntity"
+	alreadyThere  = "EntityAlreadyExists"
+	notThere  = "NoSuchEntity"
 	unknown = "unknown" // it may have happened, or may yet
 )
 
@@ -47,11 +47,11 @@ var userModel = porcupine.Model{
 		switch input.(step).action + " " + output.(string) {
 		case "CreateUser " + done:
 			return !there, true
-		case "CreateUser " + exists:
+		case "CreateUser " + alreadyThere:
 			return there, there
 		case "DeleteUser " + done:
 			return there, false
-		case "DeleteUser " + absent, "GetUser " + absent:
+		case "DeleteUser " + notThere, "GetUser " + notThere:
 			return !there, there
 		case "GetUser " + done:
 			return there, there
@@ -169,7 +169,7 @@ func outcome(e *endpoint, c credential, s step) string {
 		return unknown
 	case r.status == 200:
 		return done
-	case r.code() == exists || r.code() == absent:
+	case r.code() == alreadyThere || r.code() == notThere:
 		return r.code()
 	case r.status >= 500:
 		return unknown
