@@ -23,5 +23,6 @@ FUZZTIME ?= 60s
 fuzz:
 	bash scripts/fuzz.sh $(FUZZTIME)
 
+# Ours beside floors and peers; BENCH=-quick for a short run.
 bench:
-	bash scripts/bench.sh
+	bash scripts/bench.sh $(BENCH)

@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
-# The benchmarks that are here, five rounds each.
+# Every benchmark beside its floor and peers, one table per section; the flags
+# are the bench command's, such as -quick or -only policy,signature.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-go test ./... -run '^$' -bench . -benchmem -count 5
+cd "$(dirname "$0")/../bench"
+bin=$(mktemp)
+trap 'rm -f "$bin"' EXIT
+go build -o "$bin" .
+"$bin" "$@"
