@@ -2,7 +2,6 @@ package main
 
 import "io"
 
-func storeSection(*plan) error   { return nil }
 func httpSection(*plan) error    { return nil }
 func memorySection(*plan) error  { return nil }
 func decideSection(*plan) error  { return nil }
