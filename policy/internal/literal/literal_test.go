@@ -25,7 +25,7 @@ func policyFor(principal, effect string) string {
 	return `[{"document":{"Version":"2012-10-17","Statement":{"Effect":"` + effect + `",` + principal + `,"Action":"*","Resource":"*"}}}]`
 }
 
-func named(arn string) string { return `"Principal":{"AWS":"` + arn + `"}` }
+func principalNamed(arn string) string { return `"Principal":{"AWS":"` + arn + `"}` }
 
 func ask(principal, account, policies string) string {
 	return fmt.Sprintf(`{"id":"c","request":{"principal":%s,"action":"s3:GetObject","resource":%q,"resourceAccount":%q},"policies":{%s}}`,
@@ -46,11 +46,11 @@ func check(t *testing.T, line, want string) {
 // Each row is a sentence of reference_policies_evaluation-logic*.html or of the page named in the row.
 func TestPolicyTypesCombineAsTheEvaluationPagesSay(t *testing.T) {
 	const home, other = "111122223333", "999999999999"
-	user := named("arn:aws:iam::111122223333:user/exampleuser")
-	role := named("arn:aws:iam::111122223333:role/examplerole")
-	session := named("arn:aws:sts::111122223333:assumed-role/examplerole/examplerolesessionname")
-	fed := named("arn:aws:sts::111122223333:federated-user/exampleuser")
-	account := named(home)
+	user := principalNamed("arn:aws:iam::111122223333:user/exampleuser")
+	role := principalNamed("arn:aws:iam::111122223333:role/examplerole")
+	session := principalNamed("arn:aws:sts::111122223333:assumed-role/examplerole/examplerolesessionname")
+	fed := principalNamed("arn:aws:sts::111122223333:federated-user/exampleuser")
+	account := principalNamed(home)
 	everyone := `"Principal":"*"`
 	nobody := `"boundary":[],"session":[]`
 	for _, row := range []struct{ says, principal, account, policies, want string }{
@@ -141,6 +141,8 @@ func TestConditionsHoldAsTheOperatorPagesSay(t *testing.T) {
 		{`"StringEquals":{"k":"${aws:PrincipalTag/team, 'company-wide'}"}`, `"k":"yellow","aws:PrincipalTag/team":"yellow"`, true},
 		{`"StringLike":{"k":"a${*}${?}${$}"}`, `"k":"a*?$"`, true},
 		{`"StringLike":{"k":"a${*}"}`, `"k":"ab"`, false},
+		{`"StringLike":{"k":"a"}`, `"k":"ab"`, false},
+		{`"Null":{"aws:TokenIssueTime":"true"}`, `"aws:TokenIssueTime":"2020-01-01T00:00:00Z"`, false},
 	} {
 		t.Run(row.condition+" of "+row.context, func(t *testing.T) {
 			for effect, want := range map[string]string{"Allow": "Allowed", "Deny": "ExplicitDeny"} {
