@@ -25,7 +25,7 @@ func credentialOps(env Env) []api.Op {
 	return []api.Op{create, reset,
 		write("UpdateServiceSpecificCredential", maybeUser[updateCredentialIn], updateCredential),
 		write("DeleteServiceSpecificCredential", maybeUser[credentialIn], deleteCredential),
-		read("ListServiceSpecificCredentials", maybeUser[listCredentialsIn], listCredentials),
+		read("ListServiceSpecificCredentials", credentialHolders, listCredentials),
 	}
 }
 
@@ -179,9 +179,20 @@ type listCredentialsOut struct {
 	paged
 }
 
+// credentialHolders asks for one user, or with AllUsers for every user.
+func credentialHolders(c *api.Call, in *listCredentialsIn) ([]api.Access, error) {
+	if in.AllUsers != nil && *in.AllUsers {
+		return one("*", nil)
+	}
+	return maybeUser(c, in)
+}
+
 func listCredentials(c *api.Call, in *listCredentialsIn) (*listCredentialsOut, error) {
 	out := &listCredentialsOut{ServiceSpecificCredentials: []credentialMetadata{}}
 	if in.AllUsers != nil && *in.AllUsers {
+		if in.UserName != "" {
+			return nil, fault.ValidationError.Errorf("UserName and AllUsers cannot be given together.")
+		}
 		var err error
 		out.paged, err = take(c, record.Users, record.UserByName, c.Account+record.Sep, in.page,
 			func(u *record.User) bool { return len(u.ServiceCredentials) > 0 },

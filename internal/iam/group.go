@@ -14,7 +14,7 @@ func groupOps() []api.Op {
 	return []api.Op{
 		write("CreateGroup", newGroup, createGroup),
 		read("GetGroup", theGroup[getGroupIn], getGroup),
-		write("UpdateGroup", theGroup[updateGroupIn], updateGroup),
+		write("UpdateGroup", renamedGroup, updateGroup),
 		write("DeleteGroup", theGroup[groupIn], deleteGroup),
 		read("ListGroups", anything[listIn], listGroups),
 		write("AddUserToGroup", theGroup[memberIn], addUserToGroup),
@@ -106,6 +106,16 @@ type updateGroupIn struct {
 }
 
 func (in *updateGroupIn) groupName() string { return string(in.GroupName) }
+
+// renamedGroup is renamedUser for a group.
+func renamedGroup(c *api.Call, in *updateGroupIn) ([]api.Access, error) {
+	list, err := theGroup(c, in)
+	if g, missing := findGroup(c, in.groupName()); missing == nil {
+		to := arnOf(c.Account, "group", string(or(in.NewPath, Path(g.Path))), string(or(in.NewGroupName, GroupName(g.Name))))
+		list = append(list, api.Access{Resource: to})
+	}
+	return list, err
+}
 
 func updateGroup(c *api.Call, in *updateGroupIn) (*api.Nothing, error) {
 	g, err := findGroup(c, string(in.GroupName))

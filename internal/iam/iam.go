@@ -222,6 +222,14 @@ func tagContext(request []Tag, resource []record.Tag) map[string][]string {
 	return m
 }
 
+// or is what an optional member says, or a default.
+func or[T any](p *T, fallback T) T {
+	if p == nil {
+		return fallback
+	}
+	return *p
+}
+
 func orSlash(p Path) string {
 	if p == "" {
 		return "/"

@@ -364,6 +364,6 @@ func setDefaultPolicyVersion(c *api.Call, in *versionIn) (*api.Nothing, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Default, p.Updated = p.Versions[i].ID, record.At(c.Now)
+	p.Default = p.Versions[i].ID // UpdateDate stays: it is when the newest version was made (IAM API Reference, Policy)
 	return &api.Nothing{}, record.Put(c.Tx, record.Policies, p)
 }

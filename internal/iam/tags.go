@@ -2,6 +2,7 @@ package iam
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/holdfast-iam/holdfast/internal/api"
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -97,7 +98,9 @@ func (t taggable) list(c *api.Call, p page, err error) (*tagsOut, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, next, err := slice(c, *t.tags, p)
+	all := slices.Clone(*t.tags) // IAM API Reference, ListUserTags and its kin: "sorted by tag key"
+	slices.SortFunc(all, func(a, b record.Tag) int { return strings.Compare(a.Key, b.Key) })
+	list, next, err := slice(c, all, p)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ func userOps() []api.Op {
 	return []api.Op{
 		write("CreateUser", newUser, createUser),
 		read("GetUser", maybeUser[getUserIn], getUser),
-		write("UpdateUser", theUser[updateUserIn], updateUser),
+		write("UpdateUser", renamedUser, updateUser),
 		write("DeleteUser", theUser[userIn], deleteUser),
 		read("ListUsers", anything[listIn], listUsers),
 	}
@@ -22,8 +22,8 @@ func userOps() []api.Op {
 
 // User is a user on the wire.
 type User struct {
-	Path                string
-	UserName            string
+	Path                string `q:"omitempty"` // this and the name are not part of root's
+	UserName            string `q:"omitempty"`
 	UserId              string
 	Arn                 string
 	CreateDate          time.Time
@@ -194,6 +194,17 @@ type updateUserIn struct {
 }
 
 func (in *updateUserIn) userName() string { return string(in.UserName) }
+
+// renamedUser asks for the user as it is and as it will be: nobody may take a
+// name that is outside their reach (IAM API Reference, UpdateUser).
+func renamedUser(c *api.Call, in *updateUserIn) ([]api.Access, error) {
+	list, err := userAccess(c, in.userName(), nil)
+	if u, missing := findUser(c, in.userName()); missing == nil {
+		to := arnOf(c.Account, "user", string(or(in.NewPath, Path(u.Path))), string(or(in.NewUserName, NewUserName(u.Name))))
+		list = append(list, api.Access{Resource: to, Context: list[0].Context})
+	}
+	return list, err
+}
 
 func updateUser(c *api.Call, in *updateUserIn) (*api.Nothing, error) {
 	u, err := findUser(c, string(in.UserName))
