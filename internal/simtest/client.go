@@ -1,0 +1,166 @@
+package simtest
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/internal/store"
+)
+
+// skew is how far a signature's time may be off the control node's.
+const skew = 5 * time.Minute
+
+var (
+	errStale = errors.New("the signature's time is off")
+	errHas   = errors.New("there is one already")
+	errNone  = errors.New("there is none")
+)
+
+// client makes one call after the other, each again with the same call id
+// until it hears what became of it.
+type client struct {
+	w     *world
+	id    string
+	n     int
+	op    *operation
+	users []string // that it knows to be there
+}
+
+// operation is one signed call.
+type operation struct {
+	client *client
+	name   string
+	call   string // call id
+	signed time.Time
+	change func(tx record.Tx, account string) error
+	done   func(err error)
+	tries  int
+	over   bool
+}
+
+// attempt is one sending of an operation.
+type attempt struct{ op *operation }
+
+func (o *operation) admit(_ record.Reader, now time.Time) error {
+	if d := now.Sub(o.signed); d > skew || d < -skew {
+		return errStale
+	}
+	return nil
+}
+
+func (o *operation) apply(tx record.Tx, _ time.Time, _ uint64) ([]byte, error) {
+	if err := o.change(tx, o.client.id); err != nil {
+		return nil, err
+	}
+	return record.Marshal(record.Private{Caller: o.client.id, Operation: o.name})
+}
+
+// next begins the next call.
+func (c *client) next() {
+	if c.w.now > troubled+quiet/2 {
+		return
+	}
+	c.n++
+	o := &operation{client: c, name: fmt.Sprintf("%s-%d", c.id, c.n), signed: epoch.Add(c.w.now)}
+	o.call = fmt.Sprintf("%x", sha256.Sum256([]byte(o.name)))
+	c.op = o
+	switch k := c.w.rand.IntN(10); {
+	case k < 3 && len(c.users) > 0:
+		c.remove(o, c.users[c.w.rand.IntN(len(c.users))])
+	case k < 5 && len(c.users) > 0: // an error: nothing is committed
+		o.change = create(c.users[c.w.rand.IntN(len(c.users))])
+		o.done = func(err error) {
+			if err == nil {
+				c.w.fail("Serial: %s created what it knew to be there", o.name)
+			}
+		}
+	default:
+		user := o.name
+		o.change = create(user)
+		o.done = func(err error) {
+			if err == nil {
+				c.users = append(c.users, user)
+			} else if errors.Is(err, errHas) {
+				c.w.fail("NotTwice: %s finds its own effect", o.name)
+			}
+		}
+	}
+	c.send()
+}
+
+func (c *client) remove(o *operation, user string) {
+	o.change = func(tx record.Tx, account string) error {
+		if !record.Has(tx, record.Users, account, user) {
+			return errNone
+		}
+		tx.Delete(record.MakeKey("user", account, user))
+		return nil
+	}
+	o.done = func(err error) {
+		if errors.Is(err, errNone) {
+			c.w.fail("NoLostWrite: %s does not find %s, which was created and not deleted", o.name, user)
+		}
+		if err == nil || errors.Is(err, errStale) { // stale: an attempt before may have been done
+			for i, u := range c.users {
+				if u == user {
+					c.users = append(c.users[:i:i], c.users[i+1:]...)
+					break
+				}
+			}
+		}
+	}
+}
+
+func create(user string) func(record.Tx, string) error {
+	return func(tx record.Tx, account string) error {
+		if record.Has(tx, record.Users, account, user) {
+			return errHas
+		}
+		return record.Put(tx, record.Users, &record.User{Account: account, ID: user, Name: user, Path: "/"})
+	}
+}
+
+// send sends the call under way, and again when no answer comes.
+func (c *client) send() {
+	o, w := c.op, c.w
+	if o.tries++; o.tries > 1 {
+		w.seen["call sent again"]++
+	}
+	try := o.tries
+	for range 1 + w.rand.IntN(20)/19 { // now and then the network has it twice
+		if w.now < troubled && w.chance(30) {
+			continue
+		}
+		w.after(w.latency(), func() {
+			if w.control.up {
+				w.control.submit(&attempt{o})
+			}
+		})
+	}
+	w.after(w.between(800*time.Millisecond, 1500*time.Millisecond), func() {
+		if !o.over && o.tries == try {
+			c.send()
+		}
+	})
+}
+
+// reply brings the answer of an attempt, or loses it.
+func (a *attempt) reply(err error, index uint64, missing []string) {
+	o, w := a.op, a.op.client.w
+	w.note("%s: %d %v missing %v", o.name, index, err, missing)
+	if w.now < troubled && w.chance(30) {
+		w.seen["answer lost"]++
+		return
+	}
+	w.after(w.latency(), func() {
+		if o.over || errors.Is(err, store.ErrUnavailable) {
+			return // it is sent again in time
+		}
+		o.over = true
+		o.done(err)
+		w.after(w.between(5*time.Millisecond, 700*time.Millisecond), o.client.next)
+	})
+}

@@ -1,0 +1,318 @@
+package simtest
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/feed"
+	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
+	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/internal/store"
+	"github.com/holdfast-iam/holdfast/internal/view"
+)
+
+// Times of the control node's driver.
+const (
+	tickEach      = 20 * time.Millisecond
+	heartbeatEach = 500 * time.Millisecond
+	ringLength    = 6 // short, so that followers fall out of it
+)
+
+// control drives the sequencer and the in-sync set as their process does.
+type control struct {
+	w     *world
+	clock clock
+	up    bool
+	life  int // counts starts: what an earlier life began is not for this one
+
+	machine  *store.Sequencer
+	ring     *feed.Ring
+	set      *feed.InSync
+	sessions []*session
+	calls    map[*store.Call]*attempt
+	waits    map[uint64]*wait
+	order    []uint64 // keys of waits, in order
+	asked    uint64
+	busy     bool // a commit or a read of the log is under way
+	grouping bool
+	began    time.Time
+	answered uint64          // highest index that this life has answered
+	members  map[string]bool // the in-sync set after the last step
+}
+
+// wait is a committed call whose answer waits for the in-sync set.
+type wait struct {
+	attempt *attempt
+	index   uint64
+	since   time.Time
+}
+
+func (c *control) sign(h *record.Head) { h.Sign(headKey) }
+
+// genesis makes the first commit.
+func (c *control) genesis() error {
+	first := &store.Memory{}
+	w := &store.Writer{KV: first, Node: "control", Sign: c.sign, Now: c.clock.wall, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	ctx := context.Background()
+	verify := func(*record.Head, *view.State) error { return nil }
+	if err := w.Open(ctx, verify); err != nil {
+		return err
+	}
+	g, changes, err := genesis()
+	if err != nil {
+		return err
+	}
+	if err := w.Genesis(ctx, g, changes); err != nil {
+		return err
+	}
+	head, err := first.Head(ctx)
+	if err != nil {
+		return err
+	}
+	return first.Log(ctx, 0, func(index uint64, value []byte) bool {
+		c.w.kv.apply(&store.Txn{Head: head, Index: index, Log: value, Changes: changes})
+		return true
+	})
+}
+
+// start loads what the store holds, as the process does.
+func (c *control) start() {
+	verify := func(h *record.Head, s *view.State) error { return record.VerifyState(s, h, s.Digest(), rootHash()) }
+	machine, err := store.Load(context.Background(), c.w.kv, "control", c.sign, verify, func(uint64, int64, int) {})
+	if err != nil || machine == nil {
+		c.w.fail("the control node does not start: %v", err)
+		return
+	}
+	c.life++
+	c.up, c.machine, c.busy, c.grouping, c.answered = true, machine, false, false, 0
+	c.calls, c.waits, c.order, c.sessions = map[*store.Call]*attempt{}, map[uint64]*wait{}, nil, nil
+	c.ring = feed.NewRing(machine.View(), ringLength)
+	c.began = c.clock.boot()
+	c.set = feed.NewInSync(feed.Followers(machine.View()), c.began)
+	c.members = map[string]bool{}
+	for _, m := range c.set.Members() {
+		c.members[m] = true
+	}
+	c.w.note("control starts at %d", machine.View().Head.Index)
+	c.tick()
+}
+
+// later has something happen on this life's clock, unless the life ends.
+func (c *control) later(d time.Duration, do func()) {
+	life := c.life
+	c.w.after(c.clock.real(d), func() {
+		if c.up && c.life == life {
+			do()
+		}
+	})
+}
+
+// crash ends the process: memory is gone.
+func (c *control) crash() {
+	c.w.note("control crashes")
+	c.up = false
+	for _, s := range c.sessions {
+		c.w.cut(s.conn)
+	}
+}
+
+func (c *control) tick() {
+	c.settle(c.set.Step(feed.Tick{}, c.clock.boot()))
+	c.later(min(c.set.Next(c.clock.boot()), tickEach), c.tick)
+}
+
+// submit takes a client's attempt.
+func (c *control) submit(a *attempt) {
+	call := &store.Call{ID: a.op.call, Account: a.op.client.id, Admit: a.op.admit, Apply: a.op.apply}
+	c.calls[call] = a
+	c.perform(c.machine.Step(store.Submit{Call: call}, c.clock.wall()))
+}
+
+// perform does what the sequencer asks for, and then has it go on.
+func (c *control) perform(effects []any) {
+	for _, effect := range effects {
+		switch e := effect.(type) {
+		case store.Commit:
+			c.commit(e.Txn)
+		case store.CatchUp:
+			c.catchUp(e.From)
+		case store.Publish:
+			c.publish(e)
+		case store.Answer:
+			c.answer(e)
+		}
+	}
+	if !c.busy && !c.grouping && !c.machine.Idle() {
+		c.grouping = true
+		c.later(c.w.between(0, 2*time.Millisecond), func() {
+			c.grouping = false
+			c.perform(c.machine.Step(store.Group{}, c.clock.wall()))
+		})
+	}
+}
+
+func (c *control) commit(t *store.Txn) {
+	c.busy = true
+	life := c.life
+	c.w.kv.commit(t, func(ok bool, err error) {
+		if !c.up || c.life != life {
+			return
+		}
+		c.w.note("commit %d: %v %v", t.Index, ok, err)
+		c.busy = false
+		c.perform(c.machine.Step(store.Committed{OK: ok, Err: err}, c.clock.wall()))
+	})
+}
+
+func (c *control) catchUp(from uint64) {
+	c.busy = true
+	c.w.seen["log read after a refusal"]++
+	c.later(c.w.between(time.Millisecond, 60*time.Millisecond), func() {
+		var e store.Caught
+		if c.w.kv.troubled() && c.w.chance(700) {
+			e.Err = errLost
+		} else {
+			e.Err = c.w.kv.Log(context.Background(), from, func(_ uint64, value []byte) bool {
+				v := new(record.LogValue)
+				if e.Err = json.Unmarshal(value, v); e.Err != nil {
+					return false
+				}
+				e.Values = append(e.Values, v)
+				return true
+			})
+		}
+		c.w.note("log from %d: %d values, %v", from, len(e.Values), e.Err)
+		c.busy = false
+		c.perform(c.machine.Step(e, c.clock.wall()))
+	})
+}
+
+func (c *control) publish(e store.Publish) {
+	if !c.w.history.holds(&e.Value.Head) {
+		c.w.fail("Confirmed: index %d is published and is not in the log", e.Value.Head.Index)
+	}
+	c.ring.Publish(e.Value, e.View)
+	now := c.clock.boot()
+	c.settle(c.set.Step(feed.Enrolled{Nodes: feed.Followers(e.View)}, now))
+	c.settle(c.set.Step(feed.Published{Index: e.Value.Head.Index}, now))
+	for _, s := range c.sessions {
+		s.pump()
+	}
+}
+
+// answer has a committed call wait for the in-sync set; others are answered.
+func (c *control) answer(e store.Answer) {
+	a := c.calls[e.Call]
+	delete(c.calls, e.Call)
+	if e.Outcome.Err != nil {
+		a.reply(e.Outcome.Err, 0, nil)
+		return
+	}
+	if e.Outcome.Replayed {
+		c.w.seen["repeated call answered from the log"]++
+	}
+	c.asked++
+	c.waits[c.asked] = &wait{a, e.Outcome.Index, c.clock.boot()}
+	c.order = append(c.order, c.asked)
+	c.settle(c.set.Step(feed.Asked{ID: c.asked, Index: e.Outcome.Index}, c.clock.boot()))
+}
+
+// settle answers what the in-sync set has released.
+func (c *control) settle(list []feed.Answered) {
+	for _, x := range list {
+		t := c.waits[x.ID]
+		if t == nil {
+			c.w.fail("InSync: wait %d is answered twice", x.ID)
+			return
+		}
+		delete(c.waits, x.ID)
+		for len(c.order) > 0 && c.waits[c.order[0]] == nil {
+			c.order = c.order[1:]
+		}
+		c.answered = max(c.answered, t.index)
+		c.w.acknowledged(t, x.Missing)
+		t.attempt.reply(nil, t.index, x.Missing)
+	}
+}
+
+// session serves one follower, as the hub does for a stream.
+type session struct {
+	c     *control
+	conn  *conn
+	at    uint64
+	live  bool // greeted
+	ready bool
+}
+
+// accept takes the first frame of a stream.
+func (c *control) accept(n *conn, hello *peerpb.Hello) {
+	s := &session{c: c, conn: n}
+	c.sessions = append(c.sessions, s)
+	n.session = s
+	v := c.ring.View()
+	s.at, s.live = hello.Index, true
+	if !c.ring.Resumes(hello) {
+		c.w.seen["snapshot"]++
+		s.at = v.Head.Index
+		if err := feed.Snapshot(v, s.send); err != nil {
+			c.w.fail("snapshot: %v", err)
+		}
+	}
+	s.beat()
+	s.pump()
+	c.later(heartbeatEach, s.beatOn)
+}
+
+func (s *session) send(d *peerpb.Down) error {
+	s.conn.down.send(d)
+	return nil
+}
+
+// pump sends what was published since.
+func (s *session) pump() {
+	if !s.live {
+		return
+	}
+	list, ok := s.c.ring.After(s.at)
+	if !ok {
+		s.c.w.seen["follower too far behind"]++
+		s.c.w.cut(s.conn)
+		return
+	}
+	for _, b := range list {
+		s.conn.down.send(&peerpb.Down{Frame: &peerpb.Down_Batch{Batch: b.Bytes}})
+		s.at = b.Last
+	}
+	if !s.ready {
+		s.ready = true
+		s.conn.down.send(&peerpb.Down{Frame: &peerpb.Down_Ready{Ready: &peerpb.Ready{}}})
+	}
+}
+
+func (s *session) beatOn() {
+	if s.live {
+		s.beat()
+		s.c.later(heartbeatEach, s.beatOn)
+	}
+}
+
+// beat sends the head, when a read of the store finds it as it is here.
+func (s *session) beat() {
+	c := s.c
+	h := c.machine.View().Head
+	if c.w.kv.troubled() || !c.w.kv.current(&h) {
+		return
+	}
+	h.Time = max(h.Time, c.clock.wall().UnixMilli())
+	h.Node = "control"
+	h.Sign(headKey)
+	b, err := record.Marshal(&h)
+	if err != nil {
+		c.w.fail("heartbeat: %v", err)
+		return
+	}
+	s.conn.down.send(&peerpb.Down{Frame: &peerpb.Down_Heartbeat{Heartbeat: b}})
+}

@@ -1,0 +1,135 @@
+package simtest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/internal/store"
+)
+
+// faulty is the store's KV: it keeps what it was given, but its answers may be
+// late or lost, and a commit whose answer was lost may happen later.
+type faulty struct {
+	store.Memory
+	w       *world
+	trouble time.Duration // until then most answers are lost
+}
+
+var errLost = errors.New("the answer was lost")
+
+func (k *faulty) troubled() bool { return k.w.now < k.trouble }
+
+// commit answers through done. Where the outcome is unknown, the commit has
+// happened, happens later, or never happens.
+func (k *faulty) commit(t *store.Txn, done func(ok bool, err error)) {
+	w := k.w
+	lost := 0
+	if w.now < troubled {
+		lost = 15
+	}
+	if k.troubled() {
+		lost = 800
+	}
+	if !w.chance(lost) {
+		w.after(w.between(200*time.Microsecond, 8*time.Millisecond), func() {
+			ok := k.apply(t)
+			w.after(w.between(100*time.Microsecond, 4*time.Millisecond), func() { done(ok, nil) })
+		})
+		return
+	}
+	w.seen["commit with unknown outcome"]++
+	answer := w.between(10*time.Millisecond, 1500*time.Millisecond)
+	switch w.rand.IntN(3) {
+	case 0:
+		w.after(w.between(0, answer), func() { k.apply(t) })
+	case 1:
+		w.after(answer+w.between(0, 2*time.Second), func() {
+			if k.apply(t) {
+				w.seen["commit that happened after its error"]++
+			}
+		})
+	}
+	w.after(answer, func() { done(false, errLost) })
+}
+
+// apply commits and tells the history, which is what the invariants are held
+// against.
+func (k *faulty) apply(t *store.Txn) bool {
+	ok, err := k.Memory.Commit(context.Background(), t)
+	if err != nil {
+		k.w.fail("the memory store: %v", err)
+	}
+	if !ok {
+		k.w.note("kv refuses %d", t.Index)
+		return false
+	}
+	var l record.LogValue
+	if err := json.Unmarshal(t.Log, &l); err != nil {
+		k.w.fail("a log value cannot be read: %v", err)
+		return false
+	}
+	k.w.note("kv commits %d (%d records)", t.Index, len(l.Records))
+	k.w.history.add(k.w, &l)
+	return true
+}
+
+// current says whether a view is of the head that stands in the store.
+func (k *faulty) current(h *record.Head) bool {
+	raw, err := k.Memory.Head(context.Background())
+	stored, merr := record.Marshal(h)
+	return err == nil && merr == nil && bytes.Equal(raw, stored)
+}
+
+// history is the log as the store has it: the truth.
+type history struct {
+	heads []record.Head     // of every commit, in order
+	at    map[uint64]int    // index of a commit's head, by the index it ends at
+	calls map[string]uint64 // call ids, and the index that each was done at
+	doing map[uint64]string // call ids by index
+
+	acknowledged uint64 // the highest index answered to a client
+	all          uint64 // the highest acknowledged as applied by all
+}
+
+// add takes a commit and checks that it continues the log and repeats no call.
+func (h *history) add(w *world, l *record.LogValue) {
+	if h.at == nil {
+		h.at, h.calls, h.doing = map[uint64]int{}, map[string]uint64{}, map[uint64]string{}
+	}
+	before := h.newest()
+	records, err := l.Batch().Open(before.Index, before.Chain)
+	if err != nil {
+		w.fail("the log does not continue: %v", err)
+		return
+	}
+	if l.Head.Time < before.Time {
+		w.fail("commit %d is older in time than the one before", l.Head.Index)
+	}
+	for _, r := range records {
+		if old, ok := h.calls[r.Call]; ok && r.Call != "" {
+			w.fail("NotTwice: the call done at %d is done again at %d", old, r.Index)
+		}
+		if r.Call != "" {
+			h.calls[r.Call], h.doing[r.Index] = r.Index, r.Call
+		}
+	}
+	h.at[l.Head.Index] = len(h.heads)
+	h.heads = append(h.heads, l.Head)
+}
+
+func (h *history) newest() record.Head {
+	if len(h.heads) == 0 {
+		return record.Head{}
+	}
+	return h.heads[len(h.heads)-1]
+}
+
+// holds says whether a head is one of the log.
+func (h *history) holds(x *record.Head) bool {
+	i, ok := h.at[x.Index]
+	return ok && h.heads[i].Chain == x.Chain && h.heads[i].State == x.State
+}

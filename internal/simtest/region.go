@@ -1,0 +1,276 @@
+package simtest
+
+import (
+	"errors"
+	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
+	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/internal/replica"
+	"github.com/holdfast-iam/holdfast/internal/view"
+)
+
+var errDisk = errors.New("the disk failed")
+
+// region drives a follower as its process does.
+type region struct {
+	w       *world
+	id      string
+	clock   clock
+	up      bool
+	life    int
+	machine *replica.Follower
+	disk    disk
+	conn    *conn
+	inbox   []*peerpb.Down // frames that wait for the disk
+
+	blocked time.Duration // until then nothing passes between it and the control node
+	slow    time.Duration // until then its disk is slow and fails
+	serving *view.View    // nil: down, or nothing to serve
+	served  uint64        // the highest index that it ever served
+	floor   int64
+}
+
+// disk is what a crash leaves.
+type disk struct {
+	snapshot *view.View
+	seed     []byte
+	log      []piece
+	// crash finishes the write under way as a power cut would.
+	crash func()
+}
+
+// piece is one batch of the log. What stands behind a torn one is not read.
+type piece struct {
+	batch []byte
+	last  uint64 // the index that it ends at
+	torn  bool
+}
+
+// start loads the disk copy, as the process does.
+func (r *region) start() {
+	r.life++
+	r.up, r.inbox, r.conn = true, nil, nil
+	r.machine = replica.NewFollower(rootHash())
+	r.floor = 0
+	v, err := r.load()
+	if err != nil {
+		r.w.fail("Recovered: %s cannot use its own disk copy: %v", r.id, err)
+		return
+	}
+	r.w.note("%s starts", r.id)
+	if v != nil {
+		size := int64(0)
+		for _, p := range r.disk.log {
+			size += int64(len(p.batch))
+		}
+		r.perform(r.machine.Step(replica.Loaded{View: v, Seed: r.disk.seed, LogSize: size}, r.clock.wall()))
+	} else if r.served > 0 {
+		r.w.fail("Recovered: %s has nothing to serve after a restart, and had %d", r.id, r.served)
+	}
+	r.step(replica.Timer{})
+}
+
+// load reads the snapshot and the whole batches behind it; a torn tail is cut
+// off, with what stands behind it.
+func (r *region) load() (*view.View, error) {
+	d := &r.disk
+	for i, p := range d.log {
+		if p.torn {
+			r.w.seen["torn tail cut off"]++
+			d.log = d.log[:i]
+			break
+		}
+	}
+	if d.snapshot == nil {
+		return nil, nil
+	}
+	var batches [][]byte
+	for _, p := range d.log {
+		batches = append(batches, p.batch)
+	}
+	return replica.Recover(d.snapshot, batches, rootHash())
+}
+
+// crash ends the process; a write under way is left as it happens to be.
+func (r *region) crash() {
+	r.w.note("%s crashes", r.id)
+	r.up, r.serving = false, nil
+	if r.disk.crash != nil {
+		r.w.seen["crash during a write"]++
+		r.disk.crash()
+		r.disk.crash = nil
+	}
+	r.w.cut(r.conn)
+}
+
+func (r *region) later(d time.Duration, do func()) {
+	life := r.life
+	r.w.after(r.clock.real(d), func() {
+		if r.up && r.life == life {
+			do()
+		}
+	})
+}
+
+func (r *region) step(event any) { r.perform(r.machine.Step(event, r.clock.wall())) }
+
+// receive hands a frame to the machine when the disk is idle.
+func (r *region) receive(n *conn, d *peerpb.Down) {
+	if !r.up || r.conn != n {
+		return // this process reads from one stream
+	}
+	r.inbox = append(r.inbox, d)
+	r.read()
+}
+
+func (r *region) read() {
+	for len(r.inbox) > 0 && !r.machine.Busy() {
+		d := r.inbox[0]
+		r.inbox = r.inbox[1:]
+		r.step(replica.Received{Down: d})
+	}
+}
+
+// lost tells the machine once that its stream is gone.
+func (r *region) lost(n *conn) {
+	if r.conn == n {
+		r.conn, r.inbox = nil, nil
+		r.step(replica.Disconnected{Err: errBroken})
+	}
+}
+
+func (r *region) perform(effects []any) {
+	for _, effect := range effects {
+		switch e := effect.(type) {
+		case replica.Dial:
+			r.dial()
+		case replica.Ask:
+			r.send(&peerpb.Up{Hello: &peerpb.Hello{Format: record.Format, Lineage: e.Lineage, Index: e.Index, Chain: e.Chain}})
+		case replica.Acknowledge:
+			if got := r.durable(); got < e.Index {
+				r.w.fail("Durable: %s acknowledges %d with %d on its disk", r.id, e.Index, got)
+			}
+			r.send(&peerpb.Up{Acknowledged: e.Index})
+		case replica.Append:
+			r.append(e.Batch)
+		case replica.Rewrite:
+			r.rewrite(e.View, e.Seed)
+		case replica.Serve:
+			r.serve(e.View)
+		case replica.HangUp:
+			r.w.seen["stream refused by a follower"]++
+			r.w.note("%s hangs up: %v", r.id, e.Err)
+			n := r.conn
+			r.w.cut(n)
+			r.lost(n)
+		case replica.Retry:
+			r.later(e.Pause/2+r.w.between(0, e.Pause), func() { r.step(replica.Timer{}) })
+		case replica.Alarm:
+			if e.Text != "" {
+				r.w.note("%s alarm: %s", r.id, e.Text)
+			}
+		case replica.Ahead:
+			r.w.seen["commit time ahead of a node's clock"]++
+		}
+	}
+}
+
+func (r *region) send(up *peerpb.Up) {
+	if r.conn != nil {
+		r.conn.up.send(up)
+	}
+}
+
+func (r *region) dial() {
+	w := r.w
+	r.later(w.latency(), func() {
+		if !w.control.up || r.blocked > w.now {
+			r.later(w.between(0, 300*time.Millisecond), func() { r.step(replica.Disconnected{Err: errBroken}) })
+			return
+		}
+		r.conn = w.connect(r)
+		w.note("%s connects", r.id)
+		r.step(replica.Connected{})
+	})
+}
+
+// write lets a write take its time, and then succeed, fail, or be cut short by
+// a crash: how says what is left, 0 nothing, 1 a part, 2 all.
+func (r *region) write(leave func(how int)) {
+	w := r.w
+	d, failure := w.between(100*time.Microsecond, 5*time.Millisecond), 4
+	switch {
+	case w.now >= troubled:
+		failure = 0
+	case r.slow > w.now:
+		d, failure = w.between(time.Millisecond, 900*time.Millisecond), 250
+	}
+	r.disk.crash = func() { leave(w.rand.IntN(3)) }
+	r.later(d, func() {
+		r.disk.crash = nil
+		var err error
+		if w.chance(failure) {
+			w.seen["failed write"]++
+			err = errDisk
+			leave(w.rand.IntN(3))
+		} else {
+			leave(2)
+		}
+		w.note("%s has written: %v", r.id, err)
+		r.step(replica.Written{Err: err})
+		r.read()
+	})
+}
+
+func (r *region) append(batch []byte) {
+	r.write(func(how int) {
+		if how > 0 {
+			r.disk.log = append(r.disk.log, piece{batch, lastIndex(batch), how == 1})
+		}
+	})
+}
+
+func (r *region) rewrite(v *view.View, seed []byte) {
+	r.w.seen["rewrite"]++
+	r.write(func(how int) {
+		if how > 0 {
+			r.disk.snapshot, r.disk.seed = v, seed
+		}
+		if how > 1 {
+			r.disk.log = nil
+		}
+	})
+}
+
+// durable is the index that a restart would find.
+func (r *region) durable() uint64 {
+	if r.disk.snapshot == nil {
+		return 0
+	}
+	at := r.disk.snapshot.Head.Index
+	for _, p := range r.disk.log {
+		if p.torn {
+			break
+		}
+		at = max(at, p.last)
+	}
+	return at
+}
+
+// serve publishes a view, which has to be of the log, on the disk, and not
+// older than any before.
+func (r *region) serve(v *view.View) {
+	w, at := r.w, v.Head.Index
+	w.note("%s serves %d %x", r.id, at, v.Head.State[:4])
+	if !w.history.holds(&v.Head) || v.Digest() != v.Head.State {
+		w.fail("Prefix: %s serves %d, which is not what the log comes to", r.id, at)
+	}
+	if at < r.served {
+		w.fail("Monotonic: %s serves %d and has served %d", r.id, at, r.served)
+	}
+	if got := r.durable(); got < at {
+		w.fail("Durable: %s serves %d with %d on its disk", r.id, at, got)
+	}
+	r.serving, r.served = v, max(r.served, at)
+}

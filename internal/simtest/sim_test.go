@@ -1,0 +1,92 @@
+package simtest
+
+import (
+	"flag"
+	"os"
+	"runtime"
+	"sync"
+	"testing"
+)
+
+var (
+	seeds = flag.Int("seeds", 300, "how many seeds to run")
+	first = flag.Uint64("first", 1, "the first seed")
+)
+
+// replay is the command that runs one seed again, with its trace.
+const replay = "go test ./internal/simtest -run Seeds -seeds 1 -first %d"
+
+// campaign runs seeds side by side; each is a world of its own.
+func campaign(first uint64, n int) []Result {
+	results := make([]Result, n)
+	var all sync.WaitGroup
+	free := make(chan struct{}, runtime.NumCPU())
+	for i := range results {
+		free <- struct{}{}
+		all.Go(func() {
+			defer func() { <-free }()
+			results[i] = Run(first+uint64(i), nil)
+		})
+	}
+	all.Wait()
+	return results
+}
+
+func TestSeedsKeepEveryInvariantAfterEveryStep(t *testing.T) {
+	results := campaign(*first, *seeds)
+	var shortest *Result
+	failed, steps := 0, 0
+	seen := map[string]int{}
+	for i := range results {
+		r := &results[i]
+		steps += r.Steps
+		for k, n := range r.Seen {
+			seen[k] += n
+		}
+		if r.Err != nil {
+			failed++
+			if shortest == nil || r.Steps < shortest.Steps {
+				shortest = r
+			}
+		}
+	}
+	if shortest != nil {
+		t.Errorf("%d of %d seeds fail; the shortest, seed %d: %v\nreplay: "+replay, failed, len(results), shortest.Seed, shortest.Err, shortest.Seed)
+	}
+	if *seeds == 1 {
+		Run(*first, os.Stdout)
+	}
+	t.Logf("%d steps; %v", steps, seen)
+	if *seeds < 300 {
+		return
+	}
+	for _, k := range happenings {
+		if seen[k] == 0 {
+			t.Errorf("%q never happened: this campaign cannot fail on it", k)
+		}
+	}
+}
+
+// happenings are what a campaign has to have been through.
+var happenings = []string{
+	"Applied: all", "answer that names a missing node", "call sent again", "answer lost", "repeated call answered from the log",
+	"commit with unknown outcome", "commit that happened after its error", "log read after a refusal",
+	"snapshot", "rewrite", "failed write", "crash during a write", "torn tail cut off",
+	"acknowledgement from an old connection", "follower too far behind", "commit time ahead of a node's clock",
+	"node out of the in-sync set", "node back in the in-sync set",
+	"crash of the control node", "crash of a Region's node", "broken connection", "partition", "trouble of the store", "slow disk", "clock that jumps",
+}
+
+func TestTheSameSeedHasTheSameTrace(t *testing.T) {
+	hashes := map[string]uint64{}
+	for seed := *first; seed < *first+10; seed++ {
+		one, two := Run(seed, nil), Run(seed, nil)
+		if one.Hash != two.Hash || one.Steps != two.Steps {
+			t.Errorf("seed %d: trace %s of %d steps, then %s of %d", seed, one.Hash, one.Steps, two.Hash, two.Steps)
+		}
+		if other, ok := hashes[one.Hash]; ok {
+			t.Errorf("seeds %d and %d have one trace", other, seed)
+		}
+		hashes[one.Hash] = seed
+	}
+}
