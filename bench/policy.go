@@ -133,7 +133,7 @@ func goalOf(w *workload, f []figure, first float64) []string {
 // oursPolicies compiles a workload once.
 func oursPolicies(w *workload) (policy.Policies, error) {
 	set := policy.Policies{Boundary: policy.None, Session: policy.None, Endpoint: policy.None,
-		ServiceControl: policy.NoLevels, ResourceControl: policy.NoLevels}
+		ServiceControl: policy.None, ResourceControl: policy.None}
 	for i, list := range w.policies {
 		d, err := policy.Parse(document(list))
 		if err != nil {
