@@ -48,7 +48,7 @@ func (h *Hub) Start(v *view.View) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.ring, h.changed, h.answers = NewRing(v, ringBatches), make(chan struct{}), map[uint64]chan []string{}
-	h.set = NewInSync(Followers(v), h.Now())
+	h.set = NewInSync(Followers(v), v.Head.Index, h.Now())
 }
 
 // Followers lists the enrolled, unfenced Region nodes of a view. A record that

@@ -47,9 +47,14 @@ type Answered struct {
 type InSync struct {
 	members map[string]*member
 	waiting []waiter
-	latest  uint64    // index answered to a client, at most
-	sent    time.Time // when the newest index was published
-	newest  uint64
+	latest  uint64      // index answered to a client, at most
+	recent  []published // within the last fastLag, in order
+	due     uint64      // the newest index published longer ago than that
+}
+
+type published struct {
+	index uint64
+	at    time.Time
 }
 
 type member struct {
@@ -57,8 +62,8 @@ type member struct {
 	lease time.Time
 	in    bool
 	slow  int
-	fast  time.Time // since when its lag has been small; zero: it is not
-	hold  time.Duration
+	fast  time.Time     // since when its lag has been small; zero: it is not
+	hold  time.Duration // how long it has to keep up before it is let in again
 }
 
 type waiter struct {
@@ -66,9 +71,10 @@ type waiter struct {
 	since time.Time
 }
 
-// NewInSync starts with every enrolled node a member for one lease.
-func NewInSync(nodes []string, now time.Time) *InSync {
-	s := &InSync{members: map[string]*member{}}
+// NewInSync starts at the log's head with every enrolled node a member for one
+// lease. All of the log may have been answered by whoever wrote it.
+func NewInSync(nodes []string, head uint64, now time.Time) *InSync {
+	s := &InSync{members: map[string]*member{}, latest: head, due: head}
 	s.enroll(nodes, now)
 	return s
 }
@@ -90,11 +96,14 @@ func (s *InSync) enroll(nodes []string, now time.Time) {
 
 // Step takes one event and says which writes may answer.
 func (s *InSync) Step(event any, now time.Time) []Answered {
+	for len(s.recent) > 0 && now.Sub(s.recent[0].at) > fastLag {
+		s.due, s.recent = s.recent[0].index, s.recent[1:]
+	}
 	switch e := event.(type) {
 	case Enrolled:
 		s.enroll(e.Nodes, now)
 	case Published:
-		s.newest, s.sent = e.Index, now
+		s.recent = append(s.recent, published{e.Index, now})
 	case Acked:
 		s.ack(e, now)
 	case Asked:
@@ -110,7 +119,7 @@ func (s *InSync) ack(e Acked, now time.Time) {
 	}
 	m.acked = max(m.acked, e.Index)
 	m.lease = now.Add(Lease)
-	lagging := m.acked < s.newest && now.Sub(s.sent) > fastLag
+	lagging := m.acked < s.due
 	switch {
 	case lagging && m.in:
 		if m.slow++; m.slow >= slowRun {
@@ -135,12 +144,12 @@ func (m *member) rejoin(s *InSync, now time.Time) {
 	}
 	if now.Sub(m.fast) >= m.hold && m.acked >= s.latest {
 		m.in, m.fast = true, time.Time{}
+		m.hold = min(2*m.hold, maxHold) // should it leave again
 	}
 }
 
 func (m *member) leave() {
 	m.in, m.slow, m.fast = false, 0, time.Time{}
-	m.hold = min(2*m.hold, maxHold)
 }
 
 // settle ends leases and answers the writes that need not wait any longer.

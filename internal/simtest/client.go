@@ -161,6 +161,10 @@ func (a *attempt) reply(err error, index uint64, missing []string) {
 		}
 		o.over = true
 		o.done(err)
-		w.after(w.between(5*time.Millisecond, 700*time.Millisecond), o.client.next)
+		pause := w.between(0, 20*time.Millisecond)
+		if w.chance(500) {
+			pause = w.between(0, 700*time.Millisecond)
+		}
+		w.after(pause, o.client.next)
 	})
 }

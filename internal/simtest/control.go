@@ -38,7 +38,6 @@ type control struct {
 	asked    uint64
 	busy     bool // a commit or a read of the log is under way
 	grouping bool
-	began    time.Time
 	answered uint64          // highest index that this life has answered
 	members  map[string]bool // the in-sync set after the last step
 }
@@ -90,8 +89,7 @@ func (c *control) start() {
 	c.up, c.machine, c.busy, c.grouping, c.answered = true, machine, false, false, 0
 	c.calls, c.waits, c.order, c.sessions = map[*store.Call]*attempt{}, map[uint64]*wait{}, nil, nil
 	c.ring = feed.NewRing(machine.View(), ringLength)
-	c.began = c.clock.boot()
-	c.set = feed.NewInSync(feed.Followers(machine.View()), c.began)
+	c.set = feed.NewInSync(feed.Followers(machine.View()), machine.View().Head.Index, c.clock.boot())
 	c.members = map[string]bool{}
 	for _, m := range c.set.Members() {
 		c.members[m] = true
@@ -114,8 +112,8 @@ func (c *control) later(d time.Duration, do func()) {
 func (c *control) crash() {
 	c.w.note("control crashes")
 	c.up = false
-	for _, s := range c.sessions {
-		c.w.cut(s.conn)
+	for _, r := range c.w.regions {
+		c.w.cut(r.conn)
 	}
 }
 
@@ -245,6 +243,7 @@ type session struct {
 	at    uint64
 	live  bool // greeted
 	ready bool
+	full  bool // nothing more fits into the stream for now
 }
 
 // accept takes the first frame of a stream.
@@ -273,7 +272,15 @@ func (s *session) send(d *peerpb.Down) error {
 
 // pump sends what was published since.
 func (s *session) pump() {
-	if !s.live {
+	if !s.live || s.full {
+		return
+	}
+	if wait := s.conn.region.blocked - s.c.w.now; wait > 0 && s.c.w.chance(500) {
+		s.full = true
+		s.c.later(wait, func() {
+			s.full = false
+			s.pump()
+		})
 		return
 	}
 	list, ok := s.c.ring.After(s.at)

@@ -44,7 +44,7 @@ var faults = []fault{
 			clocks = append(clocks, &r.clock)
 		}
 		k := clocks[w.rand.IntN(len(clocks))]
-		if w.chance(500) {
+		if w.chance(800) {
 			k.offset += w.between(0, 20*time.Second) - 10*time.Second
 		} else {
 			k.offset = w.between(0, 28*time.Minute) - 14*time.Minute

@@ -24,8 +24,8 @@ import (
 
 // Lengths of a run in true time: trouble first, then time to recover.
 const (
-	troubled = 15 * time.Second
-	quiet    = 15 * time.Second
+	troubled = 12 * time.Second
+	quiet    = 12 * time.Second
 )
 
 // Result is what became of a run.
