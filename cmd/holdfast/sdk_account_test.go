@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -117,7 +118,8 @@ func credentialRows() []operationRow {
 }
 
 func listsCredentials(ctx context.Context, c *clients) error {
-	k := c.serviceCredential(c.user())
+	k := made[iam.CreateServiceSpecificCredentialOutput](c)(c.aside.iam.CreateServiceSpecificCredential(ctx,
+		&iam.CreateServiceSpecificCredentialInput{UserName: new(c.user()), ServiceName: new("holdfast.amazonaws.com"), CredentialAgeDays: new(int32(3))})).ServiceSpecificCredential
 	own, err := c.iam.ListServiceSpecificCredentials(ctx, &iam.ListServiceSpecificCredentialsInput{UserName: k.UserName})
 	if err != nil {
 		return err
@@ -134,7 +136,10 @@ func listsCredentials(ctx context.Context, c *clients) error {
 	for _, x := range all.ServiceSpecificCredentials {
 		found = found || *x.ServiceSpecificCredentialId == *k.ServiceSpecificCredentialId
 	}
-	return errors.Join(eq("own", len(own.ServiceSpecificCredentials), 1), eq("of another service", len(other.ServiceSpecificCredentials), 0), eq("among all users'", found, true))
+	if len(own.ServiceSpecificCredentials) != 1 {
+		return fmt.Errorf("%d of its own, want 1", len(own.ServiceSpecificCredentials))
+	}
+	return errors.Join(is("ExpirationDate", own.ServiceSpecificCredentials[0].ExpirationDate, *k.ExpirationDate), is("ServiceUserName", own.ServiceSpecificCredentials[0].ServiceUserName, *k.ServiceUserName), eq("of another service", len(other.ServiceSpecificCredentials), 0), eq("among all users'", found, true))
 }
 
 // emptyRows are what clients ask about a user or an account before they delete

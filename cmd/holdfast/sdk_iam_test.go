@@ -27,6 +27,10 @@ func userRows() []operationRow {
 		{name: "GetUser", good: getsUser, refused: []refusal{
 			refuse("NoSuchEntity", (*iam.Client).GetUser, iam.GetUserInput{UserName: new("absent")}),
 			forbid((*iam.Client).GetUser, iam.GetUserInput{UserName: new("admin")}),
+			{"ValidationError", func(ctx context.Context, c *clients) error { // a role's session is no user
+				_, err := c.assumed().iam.GetUser(ctx, &iam.GetUserInput{})
+				return err
+			}},
 		}},
 		{name: "UpdateUser", good: renamesUser, refused: []refusal{
 			refuse("NoSuchEntity", (*iam.Client).UpdateUser, iam.UpdateUserInput{UserName: new("absent")}),

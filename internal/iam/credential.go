@@ -169,7 +169,9 @@ type credentialMetadata struct {
 	UserName                    string
 	Status                      string
 	ServiceUserName             string
+	ServiceCredentialAlias      string
 	CreateDate                  time.Time
+	ExpirationDate              *time.Time
 	ServiceSpecificCredentialId string
 	ServiceName                 string
 }
@@ -212,8 +214,9 @@ func listCredentials(c *api.Call, in *listCredentialsIn) (*listCredentialsOut, e
 func (out *listCredentialsOut) add(u *record.User, list []record.ServiceCredential, of ServiceName) {
 	for _, k := range list {
 		if of == "" || string(of) == k.Service {
+			w := wireCredential(u, &k, "")
 			out.ServiceSpecificCredentials = append(out.ServiceSpecificCredentials,
-				credentialMetadata{u.Name, status(k.Active), k.Name, stamp(k.Created), k.ID, k.Service})
+				credentialMetadata{w.UserName, w.Status, w.ServiceUserName, w.ServiceCredentialAlias, w.CreateDate, w.ExpirationDate, w.ServiceSpecificCredentialId, w.ServiceName})
 		}
 	}
 }
