@@ -13,16 +13,17 @@ const (
 
 // test is one compiled condition: an operator, a key, its values.
 type test struct {
-	name       string // as written
+	match      matcher
 	key        string // folded
-	keyName    string // as written
-	op         operator
+	mark       uint32 // of the key
 	quantifier quantifier
+	negated    bool
 	ifExists   bool
 	null       bool
 	wantNull   bool
-	operands   []operand
 	bad        bool // unknown operator, or a value that it cannot read
+	name       string
+	keyName    string // as written, as the operator's name
 }
 
 // splitOperator reads [ForAllValues:|ForAnyValue:]Name[IfExists].
@@ -41,28 +42,26 @@ func splitOperator(name string) (base string, q quantifier, ifExists, ok bool) {
 	return base, q, ifExists, ok
 }
 
-func compileCondition(c condition, variables bool) test {
+func compileCondition(c condition, withVariables bool) test {
 	base, q, ifExists, ok := splitOperator(c.operator)
-	t := test{name: c.operator, key: fold(c.key), keyName: c.key, quantifier: q, ifExists: ifExists, bad: !ok}
+	key := fold(c.key)
+	t := test{name: c.operator, key: key, mark: markOf(key), keyName: c.key, quantifier: q, ifExists: ifExists, bad: !ok}
 	if !ok {
 		return t
 	}
 	if base == nullOperator {
-		t.null = true
-		if len(c.values) != 1 {
-			t.bad = true
-			return t
+		t.null, t.bad = true, len(c.values) != 1
+		if !t.bad {
+			var ok bool
+			t.wantNull, ok = toFlag(c.values[0])
+			t.bad = !ok
 		}
-		flag := parseFlag(c.values[0], false)
-		t.wantNull, t.bad = flag.flag, flag.bad
 		return t
 	}
-	t.op = operators[base]
-	for _, v := range c.values {
-		o := t.op.parse(v, variables)
-		t.bad = t.bad || o.bad
-		t.operands = append(t.operands, o)
-	}
+	op := operators[base]
+	t.negated = op.negated
+	t.match, ok = op.compile(c.values, withVariables)
+	t.bad = !ok
 	return t
 }
 
@@ -72,7 +71,7 @@ func (t *test) eval(e *evaluation) verdict {
 	if t.bad {
 		return invalid
 	}
-	values, present := e.request.Context.get(t.key)
+	values, present := e.request.Context.get(t.key, t.mark)
 	if t.null {
 		return verdictOf((len(values) == 0) == t.wantNull)
 	}
@@ -83,7 +82,7 @@ func (t *test) eval(e *evaluation) verdict {
 		case t.quantifier == forAny:
 			return no
 		}
-		return verdictOf(t.op.negated)
+		return verdictOf(t.negated)
 	}
 	if t.quantifier == single {
 		return t.one(e, values)
@@ -95,41 +94,37 @@ func (t *test) eval(e *evaluation) verdict {
 // the policy's; a negated operator asks that none does.
 func (t *test) one(e *evaluation, values []string) verdict {
 	for _, v := range values {
-		switch t.any(e, v) {
+		switch t.match(e, v) {
 		case yes:
-			return verdictOf(!t.op.negated)
+			return verdictOf(!t.negated)
 		case invalid:
 			return invalid
 		}
+		if e.left < 0 {
+			break
+		}
 	}
-	return verdictOf(t.op.negated)
+	return verdictOf(t.negated)
 }
 
 // each is ForAllValues and ForAnyValue: every value of the key is judged by
 // itself.
 func (t *test) each(e *evaluation, values []string) verdict {
 	for _, v := range values {
-		met := t.any(e, v)
+		met := t.match(e, v)
 		if met == invalid {
 			return invalid
 		}
-		holds := (met == yes) != t.op.negated
+		holds := (met == yes) != t.negated
 		if t.quantifier == forAny && holds {
 			return yes
 		}
 		if t.quantifier == forAll && !holds {
 			return no
 		}
-	}
-	return verdictOf(t.quantifier == forAll)
-}
-
-// any says whether one value meets one of the policy's values.
-func (t *test) any(e *evaluation, value string) verdict {
-	for i := range t.operands {
-		if v := t.op.match(e, &t.operands[i], value); v != no {
-			return v
+		if e.left < 0 {
+			break
 		}
 	}
-	return no
+	return verdictOf(t.quantifier == forAll)
 }

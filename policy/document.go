@@ -16,7 +16,7 @@ import (
 
 // Limits of a document, whatever its type.
 const (
-	MaxDocument = 256 << 10 // bytes
+	maxDocument = 256 << 10 // bytes
 	maxDepth    = 16
 	maxTokens   = 20000
 )

@@ -1,9 +1,6 @@
 package policy
 
-import (
-	"strings"
-	"sync"
-)
+import "sync"
 
 // Named is a policy with the name that reasons give it.
 type Named struct {
@@ -12,31 +9,21 @@ type Named struct {
 }
 
 // Restriction is a slot of policies that can only take away: a boundary, a
-// session policy, an endpoint policy. The zero value is empty and denies; None
-// says that there is none.
+// session policy, an endpoint policy, SCPs or RCPs. It has levels, and each of
+// them must allow. The zero value is empty and denies; None says that there is
+// no restriction.
 type Restriction struct {
-	none     bool
-	policies []Named
+	none   bool
+	levels [][]Named
 }
 
 // None is the absence of a restriction.
 var None = Restriction{none: true}
 
-// Restrict is a restriction to what any of the policies allows.
-func Restrict(policies ...Named) Restriction { return Restriction{policies: policies} }
-
-// Levels are SCPs or RCPs from the root to the account: each level must allow.
-// The zero value denies; NoLevels says that there are none.
-type Levels struct {
-	none   bool
-	levels [][]Named
-}
-
-// NoLevels is the absence of an organization.
-var NoLevels = Levels{none: true}
-
-// Hierarchy is a list of levels; one without a policy denies.
-func Hierarchy(levels ...[]Named) Levels { return Levels{levels: levels} }
+// Restrict is a restriction to what some policy of every level allows: one
+// level of boundaries or session policies, a level each for root,
+// organizational units and account. One without a policy denies.
+func Restrict(levels ...[]Named) Restriction { return Restriction{levels: levels} }
 
 // Policies are all policies that take part in a decision.
 type Policies struct {
@@ -45,9 +32,9 @@ type Policies struct {
 	Boundary         Restriction
 	Session          Restriction
 	Endpoint         Restriction
-	ServiceControl   Levels // of the principal's account
-	ResourceControl  Levels // of the resource's account
-	RequiresResource bool   // trust: the resource's policy must allow in any case
+	ServiceControl   Restriction // levels of the principal's account
+	ResourceControl  Restriction // levels of the resource's account
+	RequiresResource bool        // trust: the resource's policy must allow in any case
 }
 
 // Kind is what a decision comes to.
@@ -65,35 +52,45 @@ func (k Kind) String() string {
 	return [...]string{"ImplicitDeny", "ExplicitDeny", "Allowed"}[min(k, 2)]
 }
 
-// Source is the type of policy that decided.
-type Source uint8
+// Type is a type of policy: what a document is to be used as, and which one
+// decided.
+type Type uint8
 
-// The sources, in the order in which AWS names them.
+// The types of policies. The zero value is none: nothing is valid as it, and a
+// decision that it made was made before any policy was asked.
 const (
-	NoPolicy Source = iota
+	NoPolicy Type = iota
 	Identity
 	Resource
+	Trust
 	Boundary
 	Session
 	ServiceControl
 	ResourceControl
 	Endpoint
-	Budget // the request cost too much work
+	workBudget // the request cost too much work
 )
 
-var sourceNames = [...]string{"none", "identity-based policy", "resource-based policy", "permissions boundary", "session policy",
+var typeNames = [...]string{"none", "identity-based policy", "resource-based policy", "trust policy", "permissions boundary", "session policy",
 	"service control policy", "resource control policy", "VPC endpoint policy", "work budget"}
 
-// String gives the source in AWS's words.
-func (s Source) String() string { return sourceNames[min(int(s), len(sourceNames)-1)] }
+// String gives the type in AWS's words.
+func (t Type) String() string { return typeNames[min(int(t), len(typeNames)-1)] }
 
-// Match is one statement that matched: its policy and its place in it.
+// Match is one statement that was considered: it names the request in
+// principal, action and resource.
 type Match struct {
-	Source    Source
-	Policy    string
-	Statement int // from 0
+	Type      Type
+	Policy    string // the name it was given
+	Statement int    // its place in the document, from 0
 	Sid       string
 	Deny      bool
+	// Holds says that its conditions hold. Where they do not, Failed names
+	// the first that does not, as operator and key; MissingKey says that the
+	// request lacks the key.
+	Holds      bool
+	Failed     string
+	MissingKey bool
 }
 
 // maxMatches bounds how many deciding statements a decision holds without
@@ -103,114 +100,136 @@ const maxMatches = 8
 // Decision is the answer. Its zero value is an implicit denial.
 type Decision struct {
 	Kind    Kind
-	By      Source // that denied, or that allowed
-	matches [maxMatches]Match
-	count   int
+	By      Type // that denied, or that allowed
+	count   uint8
+	matches [maxMatches]matched
 }
 
-// Matched returns the statements that decided, at most eight of them.
-func (d *Decision) Matched() []Match { return d.matches[:d.count] }
+// matched is a statement that matched, as it is held while nobody asks.
+type matched struct {
+	policy    *Named
+	statement *compiled
+	by        Type
+}
 
-func (d *Decision) add(m Match) {
-	if d.count < maxMatches {
-		d.matches[d.count] = m
-		d.count++
+func (m *matched) match() Match {
+	return Match{Type: m.by, Policy: m.policy.Name, Statement: int(m.statement.place), Sid: m.statement.sid, Deny: m.statement.deny, Holds: true}
+}
+
+// Matched yields the statements that decided, at most eight of them.
+func (d *Decision) Matched(yield func(Match) bool) {
+	for i := range d.matches[:d.count] {
+		if !yield(d.matches[i].match()) {
+			return
+		}
 	}
 }
 
 // Evaluate decides a request (IAM User Guide, "Policy evaluation logic"). It
 // neither fails nor blocks.
-func Evaluate(p *Policies, r *Request) Decision {
+func Evaluate(p *Policies, r *Request) (d Decision) {
 	e := evaluations.Get().(*evaluation)
-	*e = evaluation{request: r, left: budget, buffer: e.buffer[:0]}
-	d := e.decide(p)
+	e.begin(r)
+	e.decide(p, &d)
 	e.request = nil
 	evaluations.Put(e)
 	return d
 }
 
+// EvaluateEach decides one request for many resources, in order: what does
+// not depend on the resource is done once.
+func (p *Policies) EvaluateEach(r *Request, resources []string, yield func(i int, d *Decision) bool) {
+	e := evaluations.Get().(*evaluation)
+	one := *r
+	e.begin(&one)
+	for i, resource := range resources {
+		var d Decision
+		one.Resource, e.left = resource, budget
+		e.decide(p, &d)
+		if !yield(i, &d) {
+			break
+		}
+	}
+	e.request = nil
+	evaluations.Put(e)
+}
+
 // evaluations are reused, so that a decision allocates nothing.
 var evaluations = sync.Pool{New: func() any { return new(evaluation) }}
 
-func (e *evaluation) decide(p *Policies) Decision {
-	e.action = fold(e.request.Action)
-	e.service, _, _ = strings.Cut(e.action, ":")
-	var d Decision
-	s := e.survey(p)
-	if e.left < 0 {
-		return Decision{Kind: ImplicitDeny, By: Budget}
-	}
-	if s.denied != NoPolicy {
+func (e *evaluation) decide(p *Policies, d *Decision) {
+	s := &e.survey
+	s.begin()
+	e.look(p)
+	switch {
+	case e.left < 0:
+		d.By = workBudget
+		return
+	case s.denied != NoPolicy:
 		d.Kind, d.By = ExplicitDeny, s.denied
-		for _, m := range s.matched[:s.count] {
-			if m.Deny {
-				d.add(m)
-			}
-		}
-		return d
+	default:
+		d.Kind, d.By = s.conclude(p, e.request)
 	}
-	d.Kind, d.By = s.conclude(p, e.request)
-	if d.Kind == Allowed {
-		for _, m := range s.matched[:s.count] {
-			if !m.Deny {
-				d.add(m)
-			}
+	if d.Kind == ImplicitDeny {
+		return
+	}
+	for i := range s.matched[:s.count] {
+		if m := &s.matched[i]; m.statement.deny == (d.Kind == ExplicitDeny) {
+			d.matches[d.count] = *m
+			d.count++
 		}
 	}
-	return d
 }
 
 // survey is what every policy says.
 type survey struct {
-	denied   Source
+	denied   Type
 	identity bool
 	resource grant // the strongest way in which an Allow names the principal
 	boundary bool
 	session  bool
 	endpoint bool
 	scp, rcp bool
-	matched  [maxMatches]Match
-	count    int
+	count    uint8
+	matched  [maxMatches]matched
 }
 
-func (e *evaluation) survey(p *Policies) survey {
-	var s survey
-	q := &e.request.Principal
-	s.scp = q.ServiceLinked || e.levels(&s, p.ServiceControl, ServiceControl)
-	s.rcp = q.ServiceLinked || e.levels(&s, p.ResourceControl, ResourceControl)
-	s.endpoint = e.restriction(&s, p.Endpoint, Endpoint)
-	s.identity = e.list(&s, p.Identity, Identity) != noGrant
-	s.resource = e.list(&s, p.Resource, Resource)
-	s.boundary = e.restriction(&s, p.Boundary, Boundary)
-	s.session = e.restriction(&s, p.Session, Session)
-	if q.Kind == RootUser {
-		s.identity = true // root has every right in its account that nothing denies
-	}
-	return s
+// begin forgets what was found before; matched is counted.
+func (s *survey) begin() {
+	s.denied, s.resource, s.count = NoPolicy, noGrant, 0
 }
 
-func (e *evaluation) levels(s *survey, l Levels, source Source) bool {
-	if l.none {
+func (e *evaluation) look(p *Policies) {
+	s, q := &e.survey, &e.request.Principal
+	s.scp = e.restriction(&p.ServiceControl, ServiceControl) || q.ServiceLinked
+	s.rcp = e.restriction(&p.ResourceControl, ResourceControl) || q.ServiceLinked
+	s.endpoint = e.restriction(&p.Endpoint, Endpoint)
+	s.identity = e.list(p.Identity, Identity) != noGrant || q.Kind == RootUser // who has every right in its account that nothing denies
+	s.resource = e.list(p.Resource, Resource)
+	s.boundary = e.restriction(&p.Boundary, Boundary)
+	s.session = e.restriction(&p.Session, Session)
+}
+
+func (e *evaluation) restriction(r *Restriction, by Type) bool {
+	if r.none {
 		return true
 	}
-	allowed := len(l.levels) > 0
-	for _, level := range l.levels {
-		if e.list(s, level, source) == noGrant {
+	if e.request.Principal.ServiceLinked && (by == ServiceControl || by == ResourceControl) {
+		return true // neither limits a service-linked role
+	}
+	allowed := len(r.levels) > 0
+	for _, level := range r.levels {
+		if e.list(level, by) == noGrant {
 			allowed = false
 		}
 	}
 	return allowed
 }
 
-func (e *evaluation) restriction(s *survey, r Restriction, source Source) bool {
-	return r.none || e.list(s, r.policies, source) != noGrant
-}
-
 // list looks through policies of one type: notes denials, and returns the
 // strongest grant of those that allow.
-func (e *evaluation) list(s *survey, policies []Named, source Source) grant {
+func (e *evaluation) list(policies []Named, by Type) grant {
 	best := noGrant
-	principal := source == Resource
 	for i := range policies {
 		p := policies[i].Policy
 		if p == nil {
@@ -218,46 +237,42 @@ func (e *evaluation) list(s *survey, policies []Named, source Source) grant {
 		}
 		for _, n := range p.about(e.service) {
 			st := &p.statements[n]
-			g, covered := e.covers(st, principal)
+			g, covered := e.covers(st, by == Resource)
 			if !covered || e.left < 0 {
 				continue
 			}
-			held := e.conditionsHold(st)
+			holds := e.conditionsHold(st)
 			if e.names != nil {
-				e.names.note(e, source, policies[i].Name, n, st, held)
+				e.note(&policies[i], st, by, holds)
 			}
-			if !held {
+			if !holds {
 				continue
 			}
-			if s.count < maxMatches {
-				s.matched[s.count] = Match{source, policies[i].Name, n, st.sid, st.deny}
-				s.count++
-			}
+			e.survey.add(&policies[i], st, by)
 			if !st.deny {
 				best = max(best, g)
-			} else if s.denied == NoPolicy {
-				s.denied = source
-				s.keepDenial(Match{source, policies[i].Name, n, st.sid, true})
 			}
 		}
 	}
 	return best
 }
 
-// keepDenial makes sure that the statement that denied is among the matched
-// ones.
-func (s *survey) keepDenial(m Match) {
-	for _, x := range s.matched[:s.count] {
-		if x == m {
-			return
-		}
+// add keeps a statement that matched; the first that denies always.
+func (s *survey) add(p *Named, st *compiled, by Type) {
+	if s.count < maxMatches {
+		s.matched[s.count] = matched{p, st, by}
+		s.count++
+	} else if st.deny && s.denied == NoPolicy {
+		s.matched[maxMatches-1] = matched{p, st, by}
 	}
-	s.matched[maxMatches-1] = m
+	if st.deny && s.denied == NoPolicy {
+		s.denied = by
+	}
 }
 
 // conclude combines what was found when nothing denies. The order is that in
 // which AWS names the missing one.
-func (s *survey) conclude(p *Policies, r *Request) (Kind, Source) {
+func (s *survey) conclude(p *Policies, r *Request) (Kind, Type) {
 	switch {
 	case !s.scp:
 		return ImplicitDeny, ServiceControl
@@ -267,7 +282,7 @@ func (s *survey) conclude(p *Policies, r *Request) (Kind, Source) {
 		return ImplicitDeny, Endpoint
 	}
 	q := &r.Principal
-	if q.Kind == Anonymous || q.Kind == Service || q.Kind == WebIdentity || q.Kind == SAML {
+	if q.Kind == Anonymous || q.Kind == Service || q.Kind == Federated {
 		if s.resource > account {
 			return Allowed, Resource
 		}
@@ -297,7 +312,7 @@ func (s *survey) grantsAlone() bool {
 }
 
 // own is what the principal's own policies come to.
-func (s *survey) own(byIdentity bool) (Kind, Source) {
+func (s *survey) own(byIdentity bool) (Kind, Type) {
 	switch {
 	case !s.identity:
 		return ImplicitDeny, Identity

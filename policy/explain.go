@@ -5,45 +5,31 @@ import (
 	"strings"
 )
 
-// Explanation is a decision with everything that led to it.
-type Explanation struct {
-	Decision   Decision
-	Considered []Considered
-}
-
-// Considered is a statement that matched the request in principal, action and
-// resource.
-type Considered struct {
-	Match
-	Matched bool
-	// Failed names the first condition that did not hold, as operator and key;
-	// MissingKey says that the request lacks the key.
-	Failed     string
-	MissingKey bool
-}
-
 // Explain decides a request and tells every statement that matched, or would
 // have but for a condition.
-func Explain(p *Policies, r *Request) Explanation {
-	x := Explanation{}
-	e := evaluation{request: r, left: budget, names: &x}
-	x.Decision = e.decide(p)
-	return x
+func Explain(p *Policies, r *Request) (d Decision, considered []Match) {
+	e := new(evaluation)
+	e.begin(r)
+	e.names = &considered
+	e.decide(p, &d)
+	return d, considered
 }
 
-func (x *Explanation) note(e *evaluation, source Source, policy string, n int, s *compiled, held bool) {
-	c := Considered{Match: Match{source, policy, n, s.sid, s.deny}, Matched: held}
+func (e *evaluation) note(p *Named, s *compiled, by Type, holds bool) {
+	m := (&matched{p, s, by}).match()
+	m.Holds = holds
 	for i := range s.tests {
-		v := s.tests[i].eval(e)
-		if held || v == yes || v == invalid && s.deny {
+		t := &s.tests[i]
+		v := t.eval(e)
+		if holds || v == yes || v == invalid && s.deny {
 			continue
 		}
-		c.Failed = s.tests[i].name + " " + s.tests[i].keyName
-		_, present := e.request.Context.get(s.tests[i].key)
-		c.MissingKey = !present
+		m.Failed = t.name + " " + t.keyName
+		_, present := e.request.Context.get(t.key, t.mark)
+		m.MissingKey = !present
 		break
 	}
-	x.Considered = append(x.Considered, c)
+	*e.names = append(*e.names, m)
 }
 
 // Sentence words a denial as AWS does. who is the principal's ARN.
@@ -56,7 +42,7 @@ func (d *Decision) Sentence(who, action, resource string) string {
 	switch {
 	case d.Kind == ExplicitDeny:
 		fmt.Fprintf(&b, " with an explicit deny in %s", article(d.By))
-	case d.By == Budget:
+	case d.By == workBudget:
 		b.WriteString(" because evaluating its policies takes too much work")
 	case d.By != NoPolicy:
 		fmt.Fprintf(&b, " because no %s allows the %s action", d.By, action)
@@ -64,9 +50,9 @@ func (d *Decision) Sentence(who, action, resource string) string {
 	return b.String()
 }
 
-func article(s Source) string {
-	if s == Identity {
-		return "an " + s.String()
+func article(t Type) string {
+	if t == Identity {
+		return "an " + t.String()
 	}
-	return "a " + s.String()
+	return "a " + t.String()
 }

@@ -1,22 +1,29 @@
 package policy
 
-import "strings"
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
 
-// budget is the work that one request may cost, in byte comparisons: about
-// seven milliseconds. Exceeding it is a denial.
-const budget = 20_000_000
+// budget is the work that one request may cost, in byte comparisons: a few
+// milliseconds. Exceeding it is a denial.
+const budget = 8_000_000
 
 // evaluation is one request under way.
 type evaluation struct {
-	request *Request
-	action  string // folded
-	service string // folded
-	left    int
-	buffer  []byte
-	names   *Explanation // nil unless somebody asked
+	request     *Request
+	action      string // folded
+	service     string // folded
+	hash        uint64 // of action
+	left        int
+	names       *[]Match // nil unless somebody asked
+	folded      []byte
+	buffer      []byte
+	addressText string
+	addressRead netip.Addr
+	survey      survey
 }
-
-func (e *evaluation) pay(n int) { e.left -= n }
 
 // grant is how a statement's principal element names the one who asks.
 type grant uint8
@@ -29,49 +36,69 @@ const (
 	direct         // the user, the session, the federated user, the service itself
 )
 
+// begin takes a request.
+func (e *evaluation) begin(r *Request) {
+	e.request, e.left, e.names = r, budget, nil
+	e.addressText = ""
+	e.folded = e.folded[:0]
+	for i := 0; i < len(r.Action); i++ {
+		e.folded = append(e.folded, lower(r.Action[i]))
+	}
+	e.action = view(e.folded)
+	e.hash = hashOf(e.folded)
+	e.service, _, _ = strings.Cut(e.action, ":")
+}
+
 // covers says whether the statement matches the request but for its
 // conditions, and how it names the principal.
 func (e *evaluation) covers(s *compiled, principal bool) (grant, bool) {
+	if !e.actionMatches(s) || !e.resourceMatches(s) {
+		return noGrant, false
+	}
 	g := direct
 	if principal {
-		if g = e.named(s); g == noGrant {
-			return g, false
-		}
+		g = e.named(s)
 	}
-	return g, e.actionMatches(s) && e.resourceMatches(s)
+	return g, g != noGrant
 }
 
 func (e *evaluation) actionMatches(s *compiled) bool {
-	for i := range s.actions {
-		p := &s.actions[i]
-		if p.plain && p.text == e.action || !p.plain && e.glob(p.text, e.action) {
-			return !s.notAction
+	return e.actionListed(s) != s.notAction
+}
+
+func (e *evaluation) actionListed(s *compiled) bool {
+	for i, h := range s.hashes {
+		if h == e.hash && s.names[i] == e.action {
+			return true
 		}
 	}
-	return s.notAction
+	for i := range s.actions {
+		if s.actions[i].matches(e, e.action, asText) {
+			return true
+		}
+	}
+	return false
 }
 
 func (e *evaluation) resourceMatches(s *compiled) bool {
 	if s.anyRes {
 		return true
 	}
+	resource := e.request.Resource
 	for i := range s.resources {
-		text, ok := s.resources[i].expand(e)
-		if ok && e.resourceIs(text) {
+		p := &s.resources[i]
+		if p.shape == prefix { // most are: without a call
+			e.left -= 8
+			if len(resource) >= len(p.text) && resource[:len(p.text)] == p.text {
+				return !s.notRes
+			}
+			continue
+		}
+		if p.matches(e, resource, asResource) {
 			return !s.notRes
 		}
 	}
 	return s.notRes
-}
-
-func (e *evaluation) resourceIs(text string) bool {
-	if text == "\x00" || text == e.request.Resource {
-		return true
-	}
-	if strings.HasPrefix(text, "arn:") {
-		return e.matchARN(text, e.request.Resource)
-	}
-	return e.glob(text, e.request.Resource)
 }
 
 // conditionsHold says whether all conditions hold; one that cannot be
@@ -116,6 +143,7 @@ func (e *evaluation) listed(p *principals, negated bool) grant {
 	best := noGrant
 	for _, t := range p.byType {
 		for _, v := range t.values {
+			e.left -= 8
 			g := e.is(t.kind, v)
 			if negated && g == account && e.request.Principal.Kind != RootUser {
 				continue
@@ -133,11 +161,11 @@ func (e *evaluation) is(kind, value string) grant {
 	case "AWS":
 		return q.isAWS(value)
 	case "Service":
-		if q.Kind == Service && contains(q.Names, value) {
+		if q.Kind == Service && slices.Contains(q.Names, value) {
 			return direct
 		}
 	case "Federated":
-		if (q.Kind == WebIdentity || q.Kind == SAML) && contains(q.Names, value) {
+		if q.Kind == Federated && slices.Contains(q.Names, value) {
 			return direct
 		}
 	case "CanonicalUser":
@@ -152,7 +180,7 @@ func (q *Principal) isAWS(value string) grant {
 	switch {
 	case value == "*":
 		return everyone
-	case q.Kind == Anonymous || q.Kind == Service || q.Kind == WebIdentity || q.Kind == SAML:
+	case q.Kind == Anonymous || q.Kind == Service || q.Kind == Federated:
 		return noGrant
 	case value == q.ARN:
 		if q.Kind == RootUser {
@@ -174,6 +202,14 @@ func (q *Principal) isAWS(value string) grant {
 
 // isRootOf says whether value is arn:PARTITION:iam::ACCOUNT:root.
 func isRootOf(value, account string) bool {
-	rest, ok := strings.CutSuffix(value, ":iam::"+account+":root")
+	rest, ok := strings.CutSuffix(value, ":root")
+	if !ok {
+		return false
+	}
+	rest, ok = strings.CutSuffix(rest, account)
+	if !ok {
+		return false
+	}
+	rest, ok = strings.CutSuffix(rest, ":iam::")
 	return ok && strings.HasPrefix(rest, "arn:") && strings.Count(rest, ":") == 1
 }

@@ -28,155 +28,265 @@ func verdictOf(b bool) verdict {
 	return no
 }
 
-// operand is one policy value, parsed at compile time for its operator.
-type operand struct {
-	pattern pattern
-	number  float64
-	time    time.Time
-	prefix  netip.Prefix
-	binary  []byte
-	flag    bool
-	bad     bool
-}
+// matcher says whether one value of the request meets any of the policy's
+// values, which it holds parsed.
+type matcher func(e *evaluation, value string) verdict
 
-// operator is one row of the language's table.
+// operator is one row of the language's table. compile parses the policy's
+// values; false: one of them is none of the operator's.
 type operator struct {
 	negated bool
-	parse   func(s string, variables bool) operand
-	match   func(e *evaluation, o *operand, value string) verdict
+	compile func(values []string, variables bool) (matcher, bool)
 }
 
 // operators by folded name, without IfExists and set prefix (IAM User Guide,
 // "IAM JSON policy elements: Condition operators").
 var operators = map[string]operator{
-	"stringequals":              {false, parseText, equal},
-	"stringnotequals":           {true, parseText, equal},
-	"stringequalsignorecase":    {false, parseText, equalFold},
-	"stringnotequalsignorecase": {true, parseText, equalFold},
-	"stringlike":                {false, parsePattern, like},
-	"stringnotlike":             {true, parsePattern, like},
-	"arnequals":                 {false, parsePattern, arnLike},
-	"arnlike":                   {false, parsePattern, arnLike},
-	"arnnotequals":              {true, parsePattern, arnLike},
-	"arnnotlike":                {true, parsePattern, arnLike},
-	"numericequals":             {false, parseNumber, number(func(v, o float64) bool { return v == o })},
-	"numericnotequals":          {true, parseNumber, number(func(v, o float64) bool { return v == o })},
-	"numericlessthan":           {false, parseNumber, number(func(v, o float64) bool { return v < o })},
-	"numericlessthanequals":     {false, parseNumber, number(func(v, o float64) bool { return v <= o })},
-	"numericgreaterthan":        {false, parseNumber, number(func(v, o float64) bool { return v > o })},
-	"numericgreaterthanequals":  {false, parseNumber, number(func(v, o float64) bool { return v >= o })},
-	"dateequals":                {false, parseDate, date(func(v, o time.Time) bool { return v.Equal(o) })},
-	"datenotequals":             {true, parseDate, date(func(v, o time.Time) bool { return v.Equal(o) })},
-	"datelessthan":              {false, parseDate, date(func(v, o time.Time) bool { return v.Before(o) })},
-	"datelessthanequals":        {false, parseDate, date(func(v, o time.Time) bool { return !v.After(o) })},
-	"dategreaterthan":           {false, parseDate, date(func(v, o time.Time) bool { return v.After(o) })},
-	"dategreaterthanequals":     {false, parseDate, date(func(v, o time.Time) bool { return !v.Before(o) })},
-	"bool":                      {false, parseFlag, sameFlag},
-	"binaryequals":              {false, parseBinary, sameBinary},
-	"ipaddress":                 {false, parsePrefix, within},
-	"notipaddress":              {true, parsePrefix, within},
+	"stringequals":              {false, compileEqual},
+	"stringnotequals":           {true, compileEqual},
+	"stringequalsignorecase":    {false, compileEqualFold},
+	"stringnotequalsignorecase": {true, compileEqualFold},
+	"stringlike":                {false, compileLike},
+	"stringnotlike":             {true, compileLike},
+	"arnequals":                 {false, compileARN},
+	"arnlike":                   {false, compileARN},
+	"arnnotequals":              {true, compileARN},
+	"arnnotlike":                {true, compileARN},
+	"numericequals":             {false, numbers(func(v, o float64) bool { return v == o })},
+	"numericnotequals":          {true, numbers(func(v, o float64) bool { return v == o })},
+	"numericlessthan":           {false, numbers(func(v, o float64) bool { return v < o })},
+	"numericlessthanequals":     {false, numbers(func(v, o float64) bool { return v <= o })},
+	"numericgreaterthan":        {false, numbers(func(v, o float64) bool { return v > o })},
+	"numericgreaterthanequals":  {false, numbers(func(v, o float64) bool { return v >= o })},
+	"dateequals":                {false, dates(time.Time.Equal)},
+	"datenotequals":             {true, dates(time.Time.Equal)},
+	"datelessthan":              {false, dates(time.Time.Before)},
+	"datelessthanequals":        {false, dates(func(v, o time.Time) bool { return !v.After(o) })},
+	"dategreaterthan":           {false, dates(time.Time.After)},
+	"dategreaterthanequals":     {false, dates(func(v, o time.Time) bool { return !v.Before(o) })},
+	"bool":                      {false, compileFlags},
+	"binaryequals":              {false, compileBinaries},
+	"ipaddress":                 {false, compilePrefixes},
+	"notipaddress":              {true, compilePrefixes},
 }
 
 const nullOperator = "null"
 
-func parseText(s string, variables bool) operand {
-	return operand{pattern: compilePattern(s, false, variables)}
+// manyTexts is how many plain texts are looked up rather than gone through.
+const manyTexts = 12
+
+func compileEqual(values []string, withVariables bool) (matcher, bool) {
+	list := patterns(values, false, withVariables, false)
+	if len(list) == 1 && list[0].shape == exact {
+		text := list[0].text
+		return func(e *evaluation, value string) verdict {
+			e.left -= 8
+			return verdictOf(text == value)
+		}, true
+	}
+	set, rest := split(list)
+	return func(e *evaluation, value string) verdict {
+		e.left -= 8 + len(value)
+		if set[value] {
+			return yes
+		}
+		for i := range rest {
+			if text, ok := rest[i].expand(e); ok && text == value {
+				return yes
+			}
+		}
+		return no
+	}, true
 }
 
-func parsePattern(s string, variables bool) operand {
-	return operand{pattern: compilePattern(s, true, variables)}
+// split puts plain texts into a set, where there are many.
+func split(list []pattern) (map[string]bool, []pattern) {
+	if len(list) < manyTexts {
+		return nil, list
+	}
+	set, rest := map[string]bool{}, list[:0]
+	for _, p := range list {
+		if p.shape == exact {
+			set[p.text] = true
+		} else {
+			rest = append(rest, p)
+		}
+	}
+	return set, rest
 }
 
-func parseNumber(s string, _ bool) operand {
-	n, ok := toNumber(s)
-	return operand{number: n, bad: !ok}
+func patterns(values []string, wildcards, withVariables, arn bool) []pattern {
+	list := make([]pattern, len(values))
+	for i, v := range values {
+		list[i] = compilePattern(v, wildcards, withVariables, arn)
+	}
+	return list
 }
 
-func parseDate(s string, _ bool) operand {
-	t, ok := toDate(s)
-	return operand{time: t, bad: !ok}
+func compileEqualFold(values []string, withVariables bool) (matcher, bool) {
+	list := patterns(values, false, withVariables, false)
+	return func(e *evaluation, value string) verdict {
+		for i := range list {
+			e.left -= 8 + len(value)
+			if text, ok := list[i].expand(e); ok && sameFolded(text, value) {
+				return yes
+			}
+		}
+		return no
+	}, true
 }
 
-func parseFlag(s string, _ bool) operand {
-	f := fold(s)
-	return operand{flag: f == "true", bad: f != "true" && f != "false"}
+// sameFolded compares without regard to ASCII case, and no other: U+017F and
+// U+212A do not meet s and k.
+func sameFolded(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := 0; i < len(a); i++ {
+		if lower(a[i]) != lower(b[i]) {
+			return false
+		}
+	}
+	return true
 }
 
-func parseBinary(s string, _ bool) operand {
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+func compileLike(values []string, withVariables bool) (matcher, bool) {
+	list := patterns(values, true, withVariables, false)
+	return func(e *evaluation, value string) verdict {
+		for i := range list {
+			if list[i].matches(e, value, asText) {
+				return yes
+			}
+		}
+		return no
+	}, true
+}
+
+// compileARN compares ARNs part by part. A value that is no ARN matches none.
+func compileARN(values []string, withVariables bool) (matcher, bool) {
+	list := patterns(values, true, withVariables, true)
+	return func(e *evaluation, value string) verdict {
+		if strings.Count(value, ":") < 5 {
+			return no
+		}
+		for i := range list {
+			if list[i].matches(e, value, asARN) {
+				return yes
+			}
+		}
+		return no
+	}, true
+}
+
+// parsed reads all values of a policy by one function.
+func parsed[T any](values []string, read func(string) (T, bool)) ([]T, bool) {
+	list := make([]T, len(values))
+	all := true
+	for i, v := range values {
+		var ok bool
+		list[i], ok = read(v)
+		all = all && ok
+	}
+	return list, all
+}
+
+func numbers(compare func(value, operand float64) bool) func([]string, bool) (matcher, bool) {
+	return func(values []string, _ bool) (matcher, bool) {
+		list, ok := parsed(values, toNumber)
+		return func(e *evaluation, value string) verdict {
+			e.left -= 16 + len(list)
+			n, ok := toNumber(value)
+			return among(list, ok, func(o float64) bool { return compare(n, o) })
+		}, ok
+	}
+}
+
+func dates(compare func(value, operand time.Time) bool) func([]string, bool) (matcher, bool) {
+	return func(values []string, _ bool) (matcher, bool) {
+		list, ok := parsed(values, toDate)
+		return func(e *evaluation, value string) verdict {
+			e.left -= 64 + len(list)
+			t, ok := toDate(value)
+			return among(list, ok, func(o time.Time) bool { return compare(t, o) })
+		}, ok
+	}
+}
+
+// among says whether any of the policy's values is met by the request's, which
+// readable says could be read.
+func among[T any](list []T, readable bool, met func(T) bool) verdict {
+	if !readable && len(list) > 0 {
+		return invalid
+	}
+	for _, o := range list {
+		if met(o) {
+			return yes
+		}
+	}
+	return no
+}
+
+func compileFlags(values []string, _ bool) (matcher, bool) {
+	list, ok := parsed(values, toFlag)
+	return func(e *evaluation, value string) verdict {
+		e.left -= 8
+		f, ok := toFlag(value)
+		return among(list, ok, func(o bool) bool { return f == o })
+	}, ok
+}
+
+func compileBinaries(values []string, _ bool) (matcher, bool) {
+	list, ok := parsed(values, toBinary)
+	return func(e *evaluation, value string) verdict {
+		e.left -= 16 + len(value)
+		b, ok := toBinary(value)
+		return among(list, ok, func(o []byte) bool { return bytes.Equal(b, o) })
+	}, ok
+}
+
+func compilePrefixes(values []string, _ bool) (matcher, bool) {
+	list, ok := parsed(values, toPrefix)
+	return func(e *evaluation, value string) verdict {
+		e.left -= 16 + len(list)
+		a, ok := e.address(value)
+		return among(list, ok, func(o netip.Prefix) bool { return o.Contains(a) })
+	}, ok
+}
+
+// address reads an IP address of the request; the last one is kept, since the
+// conditions of a request mostly ask for the same.
+func (e *evaluation) address(s string) (netip.Addr, bool) {
+	if s == e.addressText && e.addressText != "" {
+		return e.addressRead, true
+	}
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Addr{}, false
+	}
+	e.addressText, e.addressRead = s, a.Unmap().WithZone("")
+	return e.addressRead, true
+}
+
+func toFlag(s string) (value, ok bool) {
+	switch {
+	case sameFolded(s, "true"):
+		return true, true
+	case sameFolded(s, "false"):
+		return false, true
+	}
+	return false, false
+}
+
+func toBinary(s string) ([]byte, bool) {
 	b, err := base64.StdEncoding.DecodeString(s)
-	return operand{binary: b, bad: err != nil}
-}
-
-func parsePrefix(s string, _ bool) operand {
-	p, ok := toPrefix(s)
-	return operand{prefix: p, bad: !ok}
-}
-
-func equal(e *evaluation, o *operand, value string) verdict {
-	text, ok := o.pattern.expand(e)
-	e.pay(len(value))
-	return verdictOf(ok && text == value)
-}
-
-func equalFold(e *evaluation, o *operand, value string) verdict {
-	text, ok := o.pattern.expand(e)
-	e.pay(len(value))
-	return verdictOf(ok && len(text) == len(value) && strings.EqualFold(text, value) && fold(text) == fold(value))
-}
-
-func like(e *evaluation, o *operand, value string) verdict {
-	text, ok := o.pattern.expand(e)
-	return verdictOf(ok && e.glob(text, value))
-}
-
-// arnLike compares ARNs part by part. A value that is no ARN matches none.
-func arnLike(e *evaluation, o *operand, value string) verdict {
-	text, ok := o.pattern.expand(e)
-	return verdictOf(ok && strings.Count(value, ":") >= 5 && e.matchARN(text, value))
-}
-
-func number(compare func(value, operand float64) bool) func(*evaluation, *operand, string) verdict {
-	return func(_ *evaluation, o *operand, value string) verdict {
-		n, ok := toNumber(value)
-		if !ok {
-			return invalid
-		}
-		return verdictOf(compare(n, o.number))
-	}
-}
-
-func date(compare func(value, operand time.Time) bool) func(*evaluation, *operand, string) verdict {
-	return func(_ *evaluation, o *operand, value string) verdict {
-		t, ok := toDate(value)
-		if !ok {
-			return invalid
-		}
-		return verdictOf(compare(t, o.time))
-	}
-}
-
-func sameFlag(_ *evaluation, o *operand, value string) verdict {
-	f := fold(value)
-	if f != "true" && f != "false" {
-		return invalid
-	}
-	return verdictOf((f == "true") == o.flag)
-}
-
-func sameBinary(_ *evaluation, o *operand, value string) verdict {
-	b, err := base64.StdEncoding.DecodeString(value)
-	if err != nil {
-		return invalid
-	}
-	return verdictOf(bytes.Equal(b, o.binary))
-}
-
-func within(_ *evaluation, o *operand, value string) verdict {
-	a, err := netip.ParseAddr(value)
-	if err != nil {
-		return invalid
-	}
-	return verdictOf(o.prefix.Contains(a.Unmap().WithZone("")))
+	return b, err == nil
 }
 
 func toNumber(s string) (float64, bool) {

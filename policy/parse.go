@@ -8,8 +8,8 @@ import (
 // Parse reads a document strictly: one JSON object (RFC 8259), no member
 // twice, no unknown element, nothing after it. Errors are *SyntaxError.
 func Parse(text []byte) (*Document, error) {
-	if len(text) > MaxDocument {
-		return nil, &SyntaxError{0, fmt.Sprintf("the policy is longer than %d bytes", MaxDocument)}
+	if len(text) > maxDocument {
+		return nil, &SyntaxError{0, fmt.Sprintf("the policy is longer than %d bytes", maxDocument)}
 	}
 	if !utf8.Valid(text) {
 		return nil, &SyntaxError{0, "the policy is not UTF-8"}

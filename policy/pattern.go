@@ -1,6 +1,9 @@
 package policy
 
-import "strings"
+import (
+	"strings"
+	"unsafe"
+)
 
 // In a compiled pattern anyText stands for * and anyByte for ?. Both are bytes
 // that no policy may hold, so a literal star of a substituted value stays one.
@@ -9,28 +12,48 @@ const (
 	anyByte = 0x01
 )
 
+// shape is how a pattern is matched, found when it is compiled.
+type shape uint8
+
+const (
+	exact     shape = iota // no wildcard
+	anything               // * alone
+	prefix                 // one *, at the end
+	tail                   // literal up to head, a glob from there on
+	segments               // an ARN with a wildcard before its sixth part
+	variables              // text is made in each request
+)
+
 // pattern is compiled text: literal bytes, wildcards, and variables.
 type pattern struct {
-	text string // without variables: the whole, compiled
-	// parts is set when the text has variables: literal parts alternate with
-	// them.
-	parts []part
-	plain bool // no wildcard in it
+	text  string // without variables: the whole; prefix: without the star
+	more  *more
+	head  uint16 // literal bytes at the start
+	shape shape
 }
 
+// more is what few patterns have.
+type more struct {
+	parts    []part    // variables: literals and variables in turn
+	segments [6]string // segments: the ARN's parts
+}
+
+// part is a literal, or a variable.
 type part struct {
 	text     string
 	variable string // folded key; "" for a literal part
+	mark     uint32
 	fallback *string
 }
 
-// compilePattern reads wildcards, and variables where they count.
-func compilePattern(s string, wildcards, variables bool) pattern {
-	if !variables || !strings.Contains(s, "${") {
-		text := literal(s, wildcards)
-		return pattern{text: text, plain: !wild(text)}
+// compilePattern reads wildcards, and variables where they count. An ARN's
+// first five parts are matched one by one.
+func compilePattern(s string, wildcards, withVariables, arn bool) pattern {
+	if !withVariables || !strings.Contains(s, "${") {
+		return shaped(literal(s, wildcards), arn)
 	}
-	var p pattern
+	var parts []part
+	plain := true
 	for {
 		i := strings.Index(s, "${")
 		if i < 0 {
@@ -40,11 +63,38 @@ func compilePattern(s string, wildcards, variables bool) pattern {
 		if j < 0 {
 			break
 		}
-		p.parts = append(p.parts, part{text: literal(s[:i], wildcards)}, compileVariable(s[i+2:i+j]))
+		v := compileVariable(s[i+2 : i+j])
+		plain = plain && v.variable == ""
+		parts = append(parts, part{text: literal(s[:i], wildcards)}, v)
 		s = s[i+j+1:]
 	}
-	p.parts = append(p.parts, part{text: literal(s, wildcards)})
-	p.join()
+	parts = append(parts, part{text: literal(s, wildcards)})
+	if plain {
+		var b strings.Builder
+		for _, x := range parts {
+			b.WriteString(x.text)
+		}
+		return shaped(b.String(), arn)
+	}
+	return pattern{shape: variables, more: &more{parts: parts}}
+}
+
+// shaped finds how text is matched.
+func shaped(text string, arn bool) pattern {
+	i := strings.IndexAny(text, "\x00\x01")
+	p := pattern{text: text, head: uint16(min(max(i, 0), 1<<16-1))}
+	switch {
+	case i < 0:
+		p.shape = exact
+	case text == "\x00":
+		p.shape = anything
+	case arn && strings.Count(text[:i], ":") < 5:
+		p.shape, p.more = segments, &more{segments: split6(text)}
+	case i == len(text)-1 && text[i] == anyText:
+		p.shape, p.text = prefix, text[:i]
+	default:
+		p.shape = tail
+	}
 	return p
 }
 
@@ -56,6 +106,7 @@ func compileVariable(s string) part {
 	}
 	name, rest, ok := strings.Cut(s, ",")
 	v := part{variable: fold(strings.TrimSpace(name))}
+	v.mark = markOf(v.variable)
 	if ok {
 		rest = strings.TrimSpace(rest)
 		if len(rest) >= 2 && rest[0] == '\'' && rest[len(rest)-1] == '\'' {
@@ -64,19 +115,6 @@ func compileVariable(s string) part {
 		}
 	}
 	return v
-}
-
-// join turns a pattern whose variables were all single characters into text.
-func (p *pattern) join() {
-	var b strings.Builder
-	for _, x := range p.parts {
-		if x.variable != "" {
-			return
-		}
-		b.WriteString(x.text)
-	}
-	p.text, p.parts = b.String(), nil
-	p.plain = !wild(p.text)
 }
 
 func literal(s string, wildcards bool) string {
@@ -98,20 +136,56 @@ func wild(s string) bool {
 	return strings.IndexByte(s, anyText) >= 0 || strings.IndexByte(s, anyByte) >= 0
 }
 
-// expand returns the pattern's text in a request; false when a variable has no
-// value, more than one, or one that holds a wildcard's byte.
+// how says what a pattern whose text is made in the request is matched as.
+type how uint8
+
+const (
+	asText     how = iota
+	asResource     // part by part where it comes to an ARN
+	asARN          // part by part
+)
+
+// matches says whether the pattern matches a text.
+func (p *pattern) matches(e *evaluation, s string, h how) bool {
+	e.left -= 8
+	switch p.shape {
+	case exact:
+		return p.text == s
+	case anything:
+		return true
+	case prefix:
+		return len(s) >= len(p.text) && s[:len(p.text)] == p.text
+	case tail:
+		n := int(p.head)
+		return len(s) >= n && s[:n] == p.text[:n] && e.glob(p.text[n:], s[n:])
+	case segments:
+		n := int(p.head)
+		return len(s) >= n && s[:n] == p.text[:n] && e.matchParts(&p.more.segments, s)
+	}
+	text, ok := p.expand(e)
+	if !ok {
+		return false
+	}
+	if h == asARN || h == asResource && strings.HasPrefix(text, "arn:") {
+		return e.matchARN(text, s)
+	}
+	return e.glob(text, s)
+}
+
+// expand returns the text that variables come to in a request; false when one
+// has no value, more than one, or one that holds a wildcard's byte.
 func (p *pattern) expand(e *evaluation) (string, bool) {
-	if p.parts == nil {
+	if p.shape != variables {
 		return p.text, true
 	}
 	b := e.buffer[:0]
-	for i := range p.parts {
-		x := &p.parts[i]
+	for i := range p.more.parts {
+		x := &p.more.parts[i]
 		if x.variable == "" {
 			b = append(b, x.text...)
 			continue
 		}
-		values, ok := e.request.Context.get(x.variable)
+		values, ok := e.request.Context.get(x.variable, x.mark)
 		switch {
 		case ok && len(values) == 1 && !wild(values[0]):
 			b = append(b, values[0]...)
@@ -122,7 +196,8 @@ func (p *pattern) expand(e *evaluation) (string, bool) {
 		}
 	}
 	e.buffer = b
-	return string(b), true
+	e.left -= len(b)
+	return view(b), true // used before the buffer is
 }
 
 // glob matches compiled text. It keeps one place to come back to, the last
@@ -144,14 +219,18 @@ func (e *evaluation) glob(pattern, s string) bool {
 			mark++
 			p, i = star+1, mark
 		default:
-			e.pay(steps)
+			e.left -= steps
+			return false
+		}
+		if steps > e.left { // the request has spent its budget
+			e.left = -1
 			return false
 		}
 	}
 	for p < len(pattern) && pattern[p] == anyText {
 		p++
 	}
-	e.pay(steps)
+	e.left -= steps
 	return p == len(pattern)
 }
 
@@ -161,12 +240,37 @@ func (e *evaluation) matchARN(pattern, s string) bool {
 	if pattern == "\x00" {
 		return true
 	}
-	for range 5 {
-		i, j := strings.IndexByte(pattern, ':'), strings.IndexByte(s, ':')
-		if i < 0 || j < 0 || !e.glob(pattern[:i], s[:j]) {
+	parts := split6(pattern)
+	return e.matchParts(&parts, s)
+}
+
+// split6 cuts an ARN at its first five colons. One with fewer matches nothing
+// that has five: its last parts are empty.
+func split6(s string) (parts [6]string) {
+	for i := range 5 {
+		parts[i], s, _ = strings.Cut(s, ":")
+	}
+	parts[5] = s
+	return parts
+}
+
+func (e *evaluation) matchParts(parts *[6]string, s string) bool {
+	for i := range 5 {
+		n := 0
+		for n < len(s) && s[n] != ':' {
+			n++
+		}
+		if n == len(s) {
 			return false
 		}
-		pattern, s = pattern[i+1:], s[j+1:]
+		e.left -= n
+		if p := parts[i]; p != s[:n] && p != "\x00" && (len(p) == 0 || !e.glob(p, s[:n])) {
+			return false
+		}
+		s = s[n+1:]
 	}
-	return e.glob(pattern, s)
+	return e.glob(parts[5], s)
 }
+
+// view is the text of bytes without a copy: good until they are written again.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

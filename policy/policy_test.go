@@ -31,7 +31,7 @@ const (
 )
 
 func open() Policies {
-	return Policies{Boundary: None, Session: None, Endpoint: None, ServiceControl: NoLevels, ResourceControl: NoLevels}
+	return Policies{Boundary: None, Session: None, Endpoint: None, ServiceControl: None, ResourceControl: None}
 }
 
 func ask() *Request {
@@ -45,8 +45,8 @@ func TestTheZeroValuesDeny(t *testing.T) {
 	allow := named(t, `"Effect":"Allow","Action":"*","Resource":"*"`)
 	for name, change := range map[string]func(*Policies){
 		"boundary": func(p *Policies) { p.Boundary = Restriction{} }, "session": func(p *Policies) { p.Session = Restriction{} },
-		"endpoint": func(p *Policies) { p.Endpoint = Restriction{} }, "scp": func(p *Policies) { p.ServiceControl = Levels{} },
-		"rcp": func(p *Policies) { p.ResourceControl = Levels{} }, "empty level": func(p *Policies) { p.ServiceControl = Hierarchy(allow, nil) },
+		"endpoint": func(p *Policies) { p.Endpoint = Restriction{} }, "scp": func(p *Policies) { p.ServiceControl = Restriction{} },
+		"rcp": func(p *Policies) { p.ResourceControl = Restriction{} }, "empty level": func(p *Policies) { p.ServiceControl = Restrict(allow, nil) },
 	} {
 		p := open()
 		p.Identity = allow
@@ -177,7 +177,7 @@ func TestWhatCannotBeUnderstoodStillDenies(t *testing.T) {
 // TestHowPoliciesCombine is a truth table from "Policy evaluation logic".
 func TestHowPoliciesCombine(t *testing.T) {
 	allow := `"Effect":"Allow","Action":"*","Resource":"*"`
-	yes, deny, none := Restrict(named(t, allow)...), Restrict(named(t, `"Effect":"Deny","Action":"*","Resource":"*"`)...), Restrict()
+	yes, deny, none := Restrict(named(t, allow)), Restrict(named(t, `"Effect":"Deny","Action":"*","Resource":"*"`)), Restrict()
 	resource := func(principal string) []Named {
 		return named(t, allow+`,"Principal":`+principal)
 	}
@@ -187,7 +187,7 @@ func TestHowPoliciesCombine(t *testing.T) {
 		who   *Principal
 		other bool // the resource is another account's
 		want  Kind
-		by    Source
+		by    Type
 	}{
 		"identity allows":                                {p: Policies{Identity: named(t, allow), Boundary: None, Session: None}, want: Allowed, by: Identity},
 		"nothing allows":                                 {p: Policies{Boundary: None, Session: None}, want: ImplicitDeny, by: Identity},
@@ -218,7 +218,7 @@ func TestHowPoliciesCombine(t *testing.T) {
 		"a service":                                      {p: Policies{Resource: resource(`{"Service":"s.example.com"}`), Boundary: None, Session: None}, who: &Principal{Kind: Service, Names: []string{"s.example.com"}}, want: Allowed, by: Resource},
 		"a service is no AWS principal":                  {p: Policies{Resource: resource(`{"AWS":"*"}`), Boundary: None, Session: None}, who: &Principal{Kind: Service, Names: []string{"s.example.com"}}, want: Allowed, by: Resource},
 	} {
-		c.p.Endpoint, c.p.ServiceControl, c.p.ResourceControl = None, NoLevels, NoLevels
+		c.p.Endpoint, c.p.ServiceControl, c.p.ResourceControl = None, None, None
 		r := ask()
 		if c.who != nil {
 			r.Principal = *c.who
@@ -230,8 +230,8 @@ func TestHowPoliciesCombine(t *testing.T) {
 		if d.Kind != c.want || d.By != c.by {
 			t.Errorf("%s: %s by %s, want %s by %s", name, d.Kind, d.By, c.want, c.by)
 		}
-		if x := Explain(&c.p, r); x.Decision != d {
-			t.Errorf("%s: explained, it is %s by %s", name, x.Decision.Kind, x.Decision.By)
+		if x, _ := Explain(&c.p, r); x != d {
+			t.Errorf("%s: explained, it is %s by %s", name, x.Kind, x.By)
 		}
 	}
 }
@@ -253,16 +253,16 @@ func TestValidateWordsErrorsAsAWSDoes(t *testing.T) {
 		text string
 		want string
 	}{
-		{IdentityPolicy, statementPolicy(`"Effect":"Allow","Action":"iam:*","Resource":"*"`), ""},
-		{IdentityPolicy, statementPolicy(`"Effect":"Allow","Action":"iam","Resource":"*"`), errVendor.Error()},
-		{IdentityPolicy, statementPolicy(`"Effect":"Allow","Action":"iam:*","Resource":"x"`), `Resource x must be in ARN format or "*".`},
-		{IdentityPolicy, statementPolicy(`"Effect":"Allow","Action":"iam:*"`), errNoResource.Error()},
-		{IdentityPolicy, statementPolicy(`"Effect":"Allow","Action":"iam:*","Resource":"*","Principal":"*"`), errPrincipal.Error()},
-		{TrustPolicy, statementPolicy(`"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":"111122223333"}`), ""},
-		{TrustPolicy, statementPolicy(`"Effect":"Allow","Action":"iam:GetUser","Principal":{"AWS":"111122223333"}`), errTrustAction.Error()},
-		{TrustPolicy, statementPolicy(`"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":"bob"}`), `Invalid principal in policy: "AWS":"bob"`},
-		{TrustPolicy, statementPolicy(`"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*","Principal":{"AWS":"111122223333"}`), errHasResource.Error()},
-		{IdentityPolicy, statementPolicy(`"Effect":"Allow","Action":"iam:*","Resource":"*","Condition":{"DateLessThan":{"aws:CurrentTime":"x"}}`), "The value x is not valid for the condition DateLessThan aws:CurrentTime."},
+		{Identity, statementPolicy(`"Effect":"Allow","Action":"iam:*","Resource":"*"`), ""},
+		{Identity, statementPolicy(`"Effect":"Allow","Action":"iam","Resource":"*"`), errVendor.Error()},
+		{Identity, statementPolicy(`"Effect":"Allow","Action":"iam:*","Resource":"x"`), `Resource x must be in ARN format or "*".`},
+		{Identity, statementPolicy(`"Effect":"Allow","Action":"iam:*"`), errNoResource.Error()},
+		{Identity, statementPolicy(`"Effect":"Allow","Action":"iam:*","Resource":"*","Principal":"*"`), errPrincipal.Error()},
+		{Trust, statementPolicy(`"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":"111122223333"}`), ""},
+		{Trust, statementPolicy(`"Effect":"Allow","Action":"iam:GetUser","Principal":{"AWS":"111122223333"}`), errTrustAction.Error()},
+		{Trust, statementPolicy(`"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":"bob"}`), `Invalid principal in policy: "AWS":"bob"`},
+		{Trust, statementPolicy(`"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*","Principal":{"AWS":"111122223333"}`), errHasResource.Error()},
+		{Identity, statementPolicy(`"Effect":"Allow","Action":"iam:*","Resource":"*","Condition":{"DateLessThan":{"aws:CurrentTime":"x"}}`), "The value x is not valid for the condition DateLessThan aws:CurrentTime."},
 		{0, statementPolicy(`"Effect":"Allow","Action":"iam:*","Resource":"*"`), errSyntax.Error()},
 	} {
 		d, err := Parse([]byte(c.text))
@@ -290,7 +290,7 @@ func TestARequestThatCostsTooMuchIsDenied(t *testing.T) {
 	}
 	p := open()
 	doc := `{"Version":"2012-10-17","Statement":[` + join(statements) + `]}`
-	p.Identity = []Named{{"worst", Compile(must(Parse([]byte(doc)[:min(len(doc), MaxDocument*4)])))}}
+	p.Identity = []Named{{"worst", Compile(must(Parse([]byte(doc)[:min(len(doc), maxDocument*4)])))}}
 	r := ask()
 	r.Resource = "arn:aws:s:::" + repeat("a", 2000)
 	if d := Evaluate(&p, r); d.Kind != ImplicitDeny {
@@ -304,7 +304,7 @@ func join(list []string) string {
 		if i > 0 {
 			out += ","
 		}
-		if len(out)+len(s) > MaxDocument-100 {
+		if len(out)+len(s) > maxDocument-100 {
 			return out[:len(out)-1]
 		}
 		out += s
@@ -349,7 +349,7 @@ func TestEveryManagedPolicyParsesAndIsValid(t *testing.T) {
 	for name, doc := range all {
 		d, err := Parse(doc)
 		if err == nil {
-			err = d.Validate(IdentityPolicy)
+			err = d.Validate(Identity)
 		}
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -367,12 +367,12 @@ func FuzzPolicy(f *testing.F) {
 		if err != nil {
 			return
 		}
-		_ = d.Validate(IdentityPolicy)
+		_ = d.Validate(Identity)
 		p := open()
 		p.Identity = []Named{{"f", Compile(d)}}
 		p.Resource = p.Identity
 		r := conditioned()
-		if Evaluate(&p, r) != Explain(&p, r).Decision {
+		if d, _ := Explain(&p, r); Evaluate(&p, r) != d {
 			t.Fatal("explained, it is another decision")
 		}
 	})

@@ -5,19 +5,6 @@ import (
 	"strings"
 )
 
-// Type is what a document is to be used as; each allows other elements.
-type Type uint8
-
-// The types of policies. The zero value is none, and nothing is valid as it.
-const (
-	_ Type = iota
-	IdentityPolicy
-	ResourcePolicy
-	TrustPolicy
-	SessionPolicy
-	ControlPolicy // SCP and RCP
-)
-
 // Errors in the words of IAM's MalformedPolicyDocument.
 var (
 	errSyntax      = errors.New("Syntax errors in policy.")
@@ -39,13 +26,13 @@ var (
 // Validate says whether AWS would store the document as a policy of the type.
 // The error's words are those of MalformedPolicyDocument.
 func (d *Document) Validate(t Type) error {
-	if t == 0 || t > ControlPolicy {
+	if t != Identity && t != Resource && t != Trust && t != Session && t != ServiceControl && t != ResourceControl {
 		return errSyntax
 	}
-	if d.version != "" && d.version != Version2012 && d.version != Version2008 {
+	if d.version != "" && d.version != version2012 && d.version != version2008 {
 		return errSyntax
 	}
-	if d.version != Version2012 && t == ControlPolicy {
+	if d.version != version2012 && (t == ServiceControl || t == ResourceControl) {
 		return errNoVersion
 	}
 	if len(d.statements) == 0 {
@@ -71,7 +58,7 @@ func (s *statement) validate(t Type) error {
 		return errEffect
 	case s.effect != "Allow" && s.effect != "Deny":
 		return errSyntax
-	case t != ResourcePolicy && !alphanumeric(s.sid):
+	case t != Resource && !alphanumeric(s.sid):
 		return errSidForm
 	case !s.hasAction || len(s.actions) == 0:
 		return errNoAction
@@ -96,7 +83,7 @@ func (s *statement) validate(t Type) error {
 }
 
 func (s *statement) validatePrincipal(t Type) error {
-	wants := t == ResourcePolicy || t == TrustPolicy
+	wants := t == Resource || t == Trust
 	switch {
 	case wants && s.principal == nil:
 		return errNoPrincipal
@@ -104,7 +91,7 @@ func (s *statement) validatePrincipal(t Type) error {
 		return errPrincipal
 	case s.principal == nil:
 		return nil
-	case t == TrustPolicy && s.not && s.effect == "Allow":
+	case t == Trust && s.not && s.effect == "Allow":
 		return errors.New("Allow with NotPrincipal is not allowed.")
 	}
 	for _, p := range s.principal.byType {
@@ -149,7 +136,7 @@ func validPrincipal(kind, v string) bool {
 }
 
 func (s *statement) validateResource(t Type) error {
-	if t == TrustPolicy {
+	if t == Trust {
 		if s.hasRes {
 			return errHasResource
 		}
@@ -171,7 +158,7 @@ func (s *statement) validateResource(t Type) error {
 
 func validAction(a string, t Type) error {
 	if a == "*" {
-		if t == TrustPolicy {
+		if t == Trust {
 			return errTrustAction
 		}
 		return nil
@@ -183,7 +170,7 @@ func validAction(a string, t Type) error {
 	if name == "" || !actionText(vendor) || !actionText(name) {
 		return errFormat
 	}
-	if t == TrustPolicy && fold(vendor) != "sts" {
+	if t == Trust && fold(vendor) != "sts" {
 		return errTrustAction
 	}
 	return nil
@@ -208,14 +195,14 @@ func (c *condition) validate() error {
 		return errVendor
 	}
 	if base == nullOperator {
-		if len(c.values) != 1 || parseFlag(c.values[0], false).bad {
+		if len(c.values) != 1 || !isFlag(c.values[0]) {
 			return errSyntax
 		}
 		return nil
 	}
 	op := operators[base]
 	for _, v := range c.values {
-		if op.parse(v, true).bad && !strings.Contains(v, "${") {
+		if _, ok := op.compile([]string{v}, true); !ok && !strings.Contains(v, "${") {
 			return errors.New("The value " + v + " is not valid for the condition " + c.operator + " " + c.key + ".")
 		}
 	}
@@ -230,4 +217,9 @@ func alphanumeric(s string) bool {
 		}
 	}
 	return true
+}
+
+func isFlag(s string) bool {
+	_, ok := toFlag(s)
+	return ok
 }

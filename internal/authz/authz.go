@@ -113,11 +113,11 @@ func (z *Authorizer) Decide(r record.Reader, q *Question) policy.Decision {
 }
 
 // Explain is Decide with everything that was considered.
-func (z *Authorizer) Explain(r record.Reader, q *Question) policy.Explanation {
+func (z *Authorizer) Explain(r record.Reader, q *Question) (policy.Decision, []policy.Match) {
 	a := assemblies.Get().(*assembly)
 	defer a.giveBack()
 	if !z.assemble(r, q, a) {
-		return policy.Explanation{}
+		return policy.Decision{}, nil
 	}
 	return policy.Explain(&a.policies, &a.request)
 }
@@ -177,7 +177,7 @@ func principal(c *authn.Caller) policy.Principal {
 // Matched names the statements that decided, as policy/statement.
 func Matched(d policy.Decision) []string {
 	var list []string
-	for _, m := range d.Matched() {
+	for m := range d.Matched {
 		name := m.Sid
 		if name == "" {
 			name = fmt.Sprint(m.Statement)

@@ -132,7 +132,7 @@ func (b *gathering) bound(ref record.PolicyRef) {
 		return
 	}
 	n, _ := b.managed(ref) // unreadable: nothing is allowed
-	b.g.boundary = policy.Restrict(n)
+	b.g.boundary = policy.Restrict([]policy.Named{n})
 }
 
 // policies are all that take part in a question. ok is false when one of them
@@ -140,7 +140,7 @@ func (b *gathering) bound(ref record.PolicyRef) {
 func (z *Authorizer) policies(r record.Reader, q *Question, g *gathered, p *policy.Policies) (ok bool) {
 	c, ok := q.Caller, g.ok
 	*p = policy.Policies{Identity: g.identity, Boundary: g.boundary, Endpoint: policy.None, Session: policy.None,
-		ServiceControl: policy.NoLevels, ResourceControl: policy.NoLevels}
+		ServiceControl: policy.None, ResourceControl: policy.None}
 	if c.Session != nil && c.Session.HasPolicy {
 		var readable bool
 		p.Session, readable = z.session(r, c.Session)
@@ -178,5 +178,5 @@ func (z *Authorizer) session(r record.Reader, s *authn.Session) (policy.Restrict
 		}
 		list = append(list, policy.Named{Name: m.Name, Policy: z.Compiled(m.Document())})
 	}
-	return policy.Restrict(list...), ok
+	return policy.Restrict(list), ok
 }

@@ -52,7 +52,7 @@ func roleBearer(c *api.Call, name string) (*bearer, error) {
 
 // put adds or replaces an inline policy.
 func (b *bearer) put(c *api.Call, name, text string) (*api.Nothing, error) {
-	if err := document(text, policy.IdentityPolicy); err != nil {
+	if err := document(text, policy.Identity); err != nil {
 		return nil, err
 	}
 	i := b.find(name)

@@ -114,7 +114,7 @@ func managedDocument(text string) error {
 	if !sized(maxManaged, text) {
 		return fault.LimitExceeded.Errorf("Cannot exceed quota for PolicySize: %d", maxManaged)
 	}
-	return document(text, policy.IdentityPolicy)
+	return document(text, policy.Identity)
 }
 
 func createPolicy(c *api.Call, in *createPolicyIn) (*policyOut, error) {

@@ -133,7 +133,7 @@ func trustDocument(c *api.Call, text string) error {
 	if !sized(maxTrust, text) {
 		return fault.LimitExceeded.Errorf("Cannot exceed quota for ACLSizePerRole: %d", maxTrust)
 	}
-	if err := document(text, policy.TrustPolicy); err != nil {
+	if err := document(text, policy.Trust); err != nil {
 		return err
 	}
 	d, err := policy.Parse([]byte(text))

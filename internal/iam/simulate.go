@@ -151,7 +151,7 @@ func newSimulator(c *api.Call) *simulator {
 // free has none of the restrictions that a simulation does not name.
 func (s *simulator) free(p policy.Policies) policy.Policies {
 	p.Boundary, p.Session, p.Endpoint = policy.None, policy.None, policy.None
-	p.ServiceControl, p.ResourceControl = policy.NoLevels, policy.NoLevels
+	p.ServiceControl, p.ResourceControl = policy.None, policy.None
 	return p
 }
 
@@ -214,7 +214,7 @@ func (s *simulator) bound(ref record.PolicyRef) error {
 	}
 	var list []policy.Named
 	s.add(&list, m.Document(), m.Name, managedKind(m))
-	s.policies.Boundary, s.bounded = policy.Restrict(list...), true
+	s.policies.Boundary, s.bounded = policy.Restrict(list), true
 	return nil
 }
 
@@ -312,7 +312,7 @@ func (s *simulator) answer(extra []PolicyText, in *simulation) (*simulateOut, er
 // take adds the policies that the request holds.
 func (s *simulator) take(extra []PolicyText, in *simulation) error {
 	for i, text := range extra {
-		if err := document(string(text), policy.IdentityPolicy); err != nil {
+		if err := document(string(text), policy.Identity); err != nil {
 			return fault.InvalidInput.Errorf("PolicyInputList.%d: %s", i+1, words(err))
 		}
 		s.add(&s.policies.Identity, string(text), "PolicyInputList."+itoa(i+1), "none")
@@ -320,12 +320,12 @@ func (s *simulator) take(extra []PolicyText, in *simulation) error {
 	if len(in.PermissionsBoundaryPolicyInputList) > 0 {
 		var list []policy.Named
 		for i, text := range in.PermissionsBoundaryPolicyInputList {
-			if err := document(string(text), policy.IdentityPolicy); err != nil {
+			if err := document(string(text), policy.Identity); err != nil {
 				return fault.InvalidInput.Errorf("PermissionsBoundaryPolicyInputList.%d: %s", i+1, words(err))
 			}
 			s.add(&list, string(text), "PermissionsBoundaryPolicyInputList."+itoa(i+1), "none")
 		}
-		s.policies.Boundary, s.bounded = policy.Restrict(list...), true
+		s.policies.Boundary, s.bounded = policy.Restrict(list), true
 	}
 	if in.CallerArn != "" {
 		if err := s.call(string(in.CallerArn)); err != nil {
@@ -338,7 +338,7 @@ func (s *simulator) take(extra []PolicyText, in *simulation) error {
 	if s.principal.ARN == "" {
 		return fault.InvalidInput.Errorf("A CallerArn is needed with a ResourcePolicy: the policy names principals.")
 	}
-	if err := document(string(*in.ResourcePolicy), policy.ResourcePolicy); err != nil {
+	if err := document(string(*in.ResourcePolicy), policy.Resource); err != nil {
 		return fault.InvalidInput.Errorf("ResourcePolicy: %s", words(err))
 	}
 	s.add(&s.policies.Resource, string(*in.ResourcePolicy), "ResourcePolicy", "resource")
@@ -390,31 +390,31 @@ func (s *simulator) context(in *simulation) (policy.Context, error) {
 }
 
 func (s *simulator) one(r *policy.Request) evaluationResult {
-	x := policy.Explain(&s.policies, r)
+	d, considered := policy.Explain(&s.policies, r)
 	out := evaluationResult{EvalActionName: r.Action, EvalResourceName: r.Resource, MatchedStatements: []simulatedMatch{}, MissingContextValues: []string{},
-		EvalDecision: map[policy.Kind]string{policy.Allowed: "allowed", policy.ExplicitDeny: "explicitDeny"}[x.Decision.Kind]}
+		EvalDecision: map[policy.Kind]string{policy.Allowed: "allowed", policy.ExplicitDeny: "explicitDeny"}[d.Kind]}
 	if out.EvalDecision == "" {
 		out.EvalDecision = "implicitDeny"
 	}
 	byBoundary := !s.bounded
-	for _, m := range x.Considered {
+	for _, m := range considered {
 		if m.MissingKey {
 			_, key, _ := strings.Cut(m.Failed, " ")
 			if !slices.Contains(out.MissingContextValues, key) {
 				out.MissingContextValues = append(out.MissingContextValues, key)
 			}
 		}
-		if !m.Matched {
+		if !m.Holds {
 			continue
 		}
-		if m.Source == policy.Boundary {
+		if m.Type == policy.Boundary {
 			byBoundary = !m.Deny
 			continue
 		}
-		out.MatchedStatements = append(out.MatchedStatements, s.match(m.Match))
+		out.MatchedStatements = append(out.MatchedStatements, s.match(m))
 	}
 	if s.bounded {
-		out.PermissionsBoundaryDecisionDetail = &boundaryDecision{byBoundary && (x.Decision.Kind == policy.Allowed || x.Decision.By != policy.Boundary)}
+		out.PermissionsBoundaryDecisionDetail = &boundaryDecision{byBoundary && (d.Kind == policy.Allowed || d.By != policy.Boundary)}
 	}
 	return out
 }

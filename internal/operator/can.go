@@ -80,15 +80,15 @@ func (s *Server) can(in *Asked, v *view.View) (any, error) {
 	if a, err := arn.Parse(in.Resource); err == nil {
 		q.Account = a.Account
 	}
-	x := s.Authorizer.Explain(v, q)
-	out := &Told{Decision: x.Decision.Kind.String(), Allowed: x.Decision.Kind == policy.Allowed, DecidedBy: x.Decision.By.String(),
+	d, considered := s.Authorizer.Explain(v, q)
+	out := &Told{Decision: d.Kind.String(), Allowed: d.Kind == policy.Allowed, DecidedBy: d.By.String(),
 		Revision: record.Revision(v.Head.Lineage, v.Head.Index), Considered: []ConsideredLine{}}
 	if !out.Allowed {
-		out.Reason = s.Authorizer.Sentence(v, q, x.Decision)
+		out.Reason = s.Authorizer.Sentence(v, q, d)
 	}
-	for _, c := range x.Considered {
-		out.Considered = append(out.Considered, ConsideredLine{Policy: c.Policy, Statement: cmp.Or(c.Sid, strconv.Itoa(c.Statement)), Type: c.Source.String(),
-			Effect: map[bool]string{true: "Deny", false: "Allow"}[c.Deny], Matched: c.Matched, Failed: c.Failed, MissingKey: c.MissingKey})
+	for _, c := range considered {
+		out.Considered = append(out.Considered, ConsideredLine{Policy: c.Policy, Statement: cmp.Or(c.Sid, strconv.Itoa(c.Statement)), Type: c.Type.String(),
+			Effect: map[bool]string{true: "Deny", false: "Allow"}[c.Deny], Matched: c.Holds, Failed: c.Failed, MissingKey: c.MissingKey})
 	}
 	return out, nil
 }

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/holdfast-iam/holdfast/policy"
 )
@@ -145,7 +146,7 @@ func (c *testCase) decide() answer {
 	}
 	d := policy.Evaluate(&p, &r)
 	a := answer{Decision: d.Kind.String(), By: d.By.String()}
-	for _, m := range d.Matched() {
+	for m := range d.Matched {
 		name := m.Sid
 		if name == "" {
 			name = fmt.Sprint(m.Statement)
@@ -157,13 +158,16 @@ func (c *testCase) decide() answer {
 
 func (r *request) principal(p *policy.Principal) error {
 	p.ARN, p.Account = r.Principal.ARN, r.Principal.AccountID
+	if parts := strings.SplitN(p.ARN, ":", 6); p.Account == "" && len(parts) == 6 {
+		p.Account = parts[4]
+	}
 	switch r.Principal.Type {
 	case "AWS":
 		p.Kind = kindOf(p)
 	case "Service":
 		p.Kind, p.Names = policy.Service, []string{p.ARN}
 	case "Federated":
-		p.Kind, p.Names = policy.WebIdentity, []string{p.ARN}
+		p.Kind, p.Names = policy.Federated, []string{p.ARN}
 	case "Anonymous":
 		*p = policy.Principal{}
 	case "RootUser":
@@ -195,18 +199,18 @@ func (x *compiler) restriction(in *[]named) policy.Restriction {
 	if in == nil {
 		return policy.None
 	}
-	return policy.Restrict(x.list(*in)...)
+	return policy.Restrict(x.list(*in))
 }
 
-func (x *compiler) levels(in *[][]named) policy.Levels {
+func (x *compiler) levels(in *[][]named) policy.Restriction {
 	if in == nil {
-		return policy.NoLevels
+		return policy.None
 	}
 	var levels [][]policy.Named
 	for _, level := range *in {
 		levels = append(levels, x.list(level))
 	}
-	return policy.Hierarchy(levels...)
+	return policy.Restrict(levels...)
 }
 
 // kindOf reads the kind of an AWS principal from its ARN, and a session's role

@@ -150,7 +150,7 @@ func sessionPolicy(c *api.Call, account, inline string, arns []PolicyDescriptor)
 	if inline != "" {
 		doc, err := policy.Parse([]byte(inline))
 		if err == nil {
-			err = doc.Validate(policy.SessionPolicy)
+			err = doc.Validate(policy.Session)
 		}
 		if err != nil {
 			return nil, fault.MalformedPolicyDocument.Errorf("%v", err)

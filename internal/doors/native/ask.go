@@ -185,9 +185,9 @@ func (d *Decider) Authorize(ctx context.Context, v *view.View, a *Asker, q *Ques
 	if !q.Explain {
 		return d.answer(v, a, subject, proven, &question, d.Authorizer.Decide(v, &question)), nil
 	}
-	x := d.Authorizer.Explain(v, &question)
-	out := d.answer(v, a, subject, proven, &question, x.Decision)
-	return out, d.explain(v, a, &question, &x, out)
+	decision, considered := d.Authorizer.Explain(v, &question)
+	out := d.answer(v, a, subject, proven, &question, decision)
+	return out, d.explain(v, a, &question, considered, out)
 }
 
 // answer words a decision. Reasons that name another account's policies are
@@ -217,7 +217,7 @@ func ownerOf(q *Question, subject *authn.Caller) string {
 func resourcePolicy(text string) (*policy.Policy, error) {
 	doc, err := policy.Parse([]byte(text))
 	if err == nil {
-		err = doc.Validate(policy.ResourcePolicy)
+		err = doc.Validate(policy.Resource)
 	}
 	if err != nil {
 		return nil, fault.MalformedPolicyDocument.Errorf("resourcePolicy: %v", err)

@@ -26,18 +26,18 @@ type Considered struct {
 
 // explain adds what was considered, for a subject of the asker's own account,
 // and to a denial the encoded message.
-func (d *Decider) explain(v *view.View, a *Asker, q *authz.Question, x *policy.Explanation, out *Answer) error {
+func (d *Decider) explain(v *view.View, a *Asker, q *authz.Question, considered []policy.Match, out *Answer) error {
 	if q.Caller.Account == a.Caller.Account {
 		out.Considered = []Considered{}
-		for _, c := range x.Considered {
-			out.Considered = append(out.Considered, Considered{Statement: statementName(c.Match), Type: c.Source.String(), Effect: effect(c.Deny),
-				Matched: c.Matched, Failed: c.Failed, MissingKey: c.MissingKey})
+		for _, c := range considered {
+			out.Considered = append(out.Considered, Considered{Statement: statementName(c), Type: c.Type.String(), Effect: effect(c.Deny),
+				Matched: c.Holds, Failed: c.Failed, MissingKey: c.MissingKey})
 		}
 	}
 	if out.Allowed {
 		return nil
 	}
-	text, err := json.Marshal(messageOf(q, x))
+	text, err := json.Marshal(messageOf(q, out.Decision, considered))
 	if err != nil {
 		return err
 	}
@@ -79,15 +79,15 @@ type items struct {
 	Items []any `json:"items"`
 }
 
-func messageOf(q *authz.Question, x *policy.Explanation) message {
-	m := message{ExplicitDeny: x.Decision.Kind == policy.ExplicitDeny, Matched: items{[]any{}}, Failures: items{[]any{}}}
+func messageOf(q *authz.Question, decision string, considered []policy.Match) message {
+	m := message{ExplicitDeny: decision == policy.ExplicitDeny.String(), Matched: items{[]any{}}, Failures: items{[]any{}}}
 	m.Context.Principal.ID, m.Context.Principal.ARN = q.Caller.UserID, q.Caller.ARN
 	m.Context.Action, m.Context.Resource = q.Action, q.Resource
 	m.Context.Conditions = items{[]any{}}
-	for _, c := range x.Considered {
-		if c.Matched {
+	for _, c := range considered {
+		if c.Holds {
 			m.Matched.Items = append(m.Matched.Items, map[string]string{"statementId": c.Sid, "effect": strings.ToUpper(effect(c.Deny)),
-				"sourcePolicyId": c.Policy, "sourcePolicyType": c.Source.String()})
+				"sourcePolicyId": c.Policy, "sourcePolicyType": c.Type.String()})
 		}
 	}
 	for key, values := range q.Context {
