@@ -30,9 +30,8 @@ func onlyApplicable(req *request, pol policies) policies {
 		// to something that these principals do not have.
 		pol.identity, pol.boundary, pol.session, pol.serviceControl = nil, nil, nil, nil
 	}
-	if who.kind == "Service" {
-		pol.resourceControl = nil
-	}
+	// RCPs do apply to service principals: AWS's example EnforceConfusedDeputyProtection "requires that AWS service
+	// principals accessing your resources only do so on behalf of requests from your organization".
 	if strings.Contains(who.roleARN, ":role/aws-service-role/") {
 		// "SCPs do not affect any service-linked role"; "RCPs can't be used to restrict … calls by service-linked roles".
 		pol.serviceControl, pol.resourceControl = nil, nil

@@ -106,6 +106,11 @@ func Case(r *rand.Rand) []byte {
 			"resourceAccount": owner, "context": randomContext(r, who.arn)},
 		"policies": randomPolicies(r),
 	}
+	if who.account == "" && chance(r, 90) { // what AWS has no place to attach to; now and then it is there all the same
+		for _, name := range []string{"identity", "boundary", "session", "serviceControl"} {
+			delete(line["policies"].(map[string]any), name)
+		}
+	}
 	text, _ := json.Marshal(line) // maps of strings and lists marshal
 	return text
 }
@@ -291,6 +296,11 @@ func randomCondition(r *rand.Rand) map[string]any {
 		if !ok {
 			keys = map[string]any{}
 			condition[operator] = keys
+		}
+		for written := range keys {
+			if asciiLower(written) == asciiLower(key) { // one key in two spellings is no policy that AWS would take
+				key = written
+			}
 		}
 		keys[key] = scalarOrList(r, values)
 		if chance(r, 70) {

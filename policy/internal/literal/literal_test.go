@@ -82,6 +82,7 @@ func TestPolicyTypesCombineAsTheEvaluationPagesSay(t *testing.T) {
 		{"SCPs do not affect any service-linked role", linkedRole, home, `"identity":` + allowAll + `,"serviceControl":[],"resourceControl":[` + policyFor(everyone, "Deny") + `]`, "Allowed"},
 		{"RCP: any level denies", userLine, home, `"identity":` + allowAll + `,"resourceControl":[` + allowAllRCP + `,` + policyFor(everyone, "Deny") + `]`, "ExplicitDeny/resourceControl"},
 		{"RCP: external principals too", anonymous, home, `"resource":` + policyFor(everyone, "Allow") + `,"resourceControl":[[]]`, "ImplicitDeny/resourceControl"},
+		{"RCP: service principals too", serviceLine, home, `"resource":` + policyFor(`"Principal":{"Service":"sns.amazonaws.com"}`, "Allow") + `,"resourceControl":[` + allowAllRCP + `,` + policyFor(everyone, "Deny") + `]`, "ExplicitDeny/resourceControl"},
 		{"an endpoint policy does not replace others", userLine, home, `"endpoint":` + allowAllRCP, "ImplicitDeny/identity"},
 		{"an endpoint policy limits", userLine, home, `"identity":` + allowAll + `,"endpoint":[]`, "ImplicitDeny/endpoint"},
 		{"NotPrincipal: all except", userLine, home, `"identity":` + allowAll + `,"resource":` + policyFor(`"NotPrincipal":{"AWS":"arn:aws:iam::111122223333:user/Bob"}`, "Deny"), "ExplicitDeny/resource"},
