@@ -64,7 +64,7 @@ func main() {
 		p.rounds, p.batch, p.load = min(p.rounds, 3), 20*time.Millisecond, 500*time.Millisecond
 		p.users = min(p.users, 50_000)
 	}
-	fmt.Fprintf(p.out, "%s, %d × %s, GOMAXPROCS %d; %d alternating rounds. Times are medians; spread is min – median – max of ours.\n",
+	fmt.Fprintf(p.out, "%s, %d × %s, GOMAXPROCS %d; %d alternating rounds. Times are medians; spread is min – median – max of ours. Sections 1, 2 and 6 give CPU time, the collector's included.\n",
 		runtime.Version(), runtime.NumCPU(), processor(), runtime.GOMAXPROCS(0), p.rounds)
 	for _, s := range sections {
 		if *only != "" && !strings.Contains(","+*only+",", ","+s.name+",") {

@@ -40,9 +40,9 @@ func race(p *plan, contenders []contender) []figure {
 	for range p.rounds {
 		for i, c := range contenders {
 			runtime.GC()
-			begun := time.Now()
+			begun := spent()
 			c.run(sizes[i])
-			out[i].rounds = append(out[i].rounds, float64(time.Since(begun))/float64(sizes[i]))
+			out[i].rounds = append(out[i].rounds, float64(spent()-begun)/float64(sizes[i]))
 		}
 	}
 	for i := range out {
@@ -53,9 +53,9 @@ func race(p *plan, contenders []contender) []figure {
 
 func calibrate(c contender, batch time.Duration) int {
 	for n := 1; ; n *= 4 {
-		begun := time.Now()
+		begun := spent()
 		c.run(n)
-		if took := time.Since(begun); took > batch/8 {
+		if took := spent() - begun; took > batch/8 {
 			return max(1, int(float64(n)*float64(batch)/float64(took)))
 		}
 	}

@@ -163,7 +163,10 @@ func oursDecision(w *workload) (func() bool, error) {
 	r := oursRequest(w)
 	return func() bool {
 		d := policy.Evaluate(&set, r)
-		return d.Kind == policy.Allowed && len(d.Matched()) > 0
+		for range d.Matched {
+			return d.Kind == policy.Allowed
+		}
+		return false
 	}, nil
 }
 
