@@ -35,8 +35,12 @@ func (r *Ring) Publish(l *record.LogValue, v *view.View) {
 	if err != nil {
 		panic("feed: a committed batch does not encode: " + err.Error()) // plain data: a mistake of ours
 	}
+	first := l.Head.Index - uint64(len(l.Records)) + 1
+	if first != r.view.Head.Index+1 {
+		r.commits = nil // never a gap: who is before it needs a snapshot
+	}
 	r.view = v
-	r.commits = append(r.commits, Commit{l.Head.Index - uint64(len(l.Records)) + 1, l.Head.Index, b})
+	r.commits = append(r.commits, Commit{first, l.Head.Index, b})
 	if len(r.commits) > r.limit {
 		r.commits = append([]Commit{}, r.commits[len(r.commits)-r.limit:]...)
 	}

@@ -50,6 +50,8 @@ func (w *world) check() {
 	}
 	if head := &c.machine.View().Head; !h.holds(head) {
 		w.fail("Prefix: the control node's view at %d is not of the log", head.Index)
+	} else if sent := &c.ring.View().Head; sent.Index != head.Index {
+		w.fail("Fed: the feed is at %d, the sequencer at %d", sent.Index, head.Index)
 	}
 	for _, id := range c.order {
 		if t := c.waits[id]; t != nil && c.clock.boot().Sub(t.since) > feed.Bound+late {

@@ -42,7 +42,10 @@ type operation struct {
 }
 
 // attempt is one sending of an operation.
-type attempt struct{ op *operation }
+type attempt struct {
+	op      *operation
+	arrived uint64 // what the control node's life had committed when it came
+}
 
 func (o *operation) admit(_ record.Reader, now time.Time) error {
 	if d := now.Sub(o.signed); d > skew || d < -skew {
@@ -136,7 +139,7 @@ func (c *client) send() {
 		}
 		w.after(w.latency(), func() {
 			if w.control.up {
-				w.control.submit(&attempt{o})
+				w.control.submit(&attempt{op: o})
 			}
 		})
 	}

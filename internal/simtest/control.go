@@ -39,6 +39,7 @@ type control struct {
 	busy     bool // a commit or a read of the log is under way
 	grouping bool
 	answered uint64          // highest index that this life has answered
+	landed   uint64          // highest index that this life has committed, whether or not it knows
 	members  map[string]bool // the in-sync set after the last step
 }
 
@@ -86,7 +87,7 @@ func (c *control) start() {
 		return
 	}
 	c.life++
-	c.up, c.machine, c.busy, c.grouping, c.answered = true, machine, false, false, 0
+	c.up, c.machine, c.busy, c.grouping, c.answered, c.landed = true, machine, false, false, 0, machine.View().Head.Index
 	c.calls, c.waits, c.order, c.sessions = map[*store.Call]*attempt{}, map[uint64]*wait{}, nil, nil
 	c.ring = feed.NewRing(machine.View(), ringLength)
 	c.set = feed.NewInSync(feed.Followers(machine.View()), machine.View().Head.Index, c.clock.boot())
@@ -126,6 +127,7 @@ func (c *control) tick() {
 func (c *control) submit(a *attempt) {
 	call := &store.Call{ID: a.op.call, Account: a.op.client.id, Admit: a.op.admit, Apply: a.op.apply}
 	c.calls[call] = a
+	a.arrived = c.landed
 	c.perform(c.machine.Step(store.Submit{Call: call}, c.clock.wall()))
 }
 
@@ -206,6 +208,9 @@ func (c *control) answer(e store.Answer) {
 	a := c.calls[e.Call]
 	delete(c.calls, e.Call)
 	if e.Outcome.Err != nil {
+		if v := e.Outcome.View; v != nil && v.Head.Index < a.arrived {
+			c.w.fail("Fresh: %s is refused at %d, and %d was committed when it arrived", a.op.name, v.Head.Index, a.arrived)
+		}
 		a.reply(e.Outcome.Err, 0, nil)
 		return
 	}
@@ -266,7 +271,9 @@ func (c *control) accept(n *conn, hello *peerpb.Hello) {
 }
 
 func (s *session) send(d *peerpb.Down) error {
-	s.conn.down.send(d)
+	for _, frame := range s.c.w.lie(d) {
+		s.conn.down.send(frame)
+	}
 	return nil
 }
 
@@ -290,7 +297,7 @@ func (s *session) pump() {
 		return
 	}
 	for _, b := range list {
-		s.conn.down.send(&peerpb.Down{Frame: &peerpb.Down_Batch{Batch: b.Bytes}})
+		_ = s.send(&peerpb.Down{Frame: &peerpb.Down_Batch{Batch: b.Bytes}})
 		s.at = b.Last
 	}
 	if !s.ready {
@@ -321,5 +328,5 @@ func (s *session) beat() {
 		c.w.fail("heartbeat: %v", err)
 		return
 	}
-	s.conn.down.send(&peerpb.Down{Frame: &peerpb.Down_Heartbeat{Heartbeat: b}})
+	_ = s.send(&peerpb.Down{Frame: &peerpb.Down_Heartbeat{Heartbeat: b}})
 }

@@ -1,6 +1,12 @@
 package simtest
 
-import "time"
+import (
+	"bytes"
+	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/feed"
+	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
+)
 
 // fault is a kind of trouble.
 type fault struct {
@@ -61,6 +67,7 @@ func (w *world) plan() {
 			w.recur(f, pause)
 		}
 	}
+	w.lying = w.chance(400)
 	w.after(troubled, w.heal)
 }
 
@@ -76,12 +83,42 @@ func (w *world) recur(f fault, pause time.Duration) {
 	})
 }
 
+// lie changes what is sent into what somebody who cannot sign might send: the
+// frame twice, not at all, with a flipped bit, or after an old snapshot.
+func (w *world) lie(d *peerpb.Down) []*peerpb.Down {
+	if !w.lying || w.now >= troubled || !w.chance(20) {
+		return []*peerpb.Down{d}
+	}
+	w.note("a lie")
+	w.seen["lie"]++
+	switch b, ok := d.Frame.(*peerpb.Down_Batch); {
+	case w.chance(250):
+		return []*peerpb.Down{d, d}
+	case w.chance(333):
+		return nil
+	case w.chance(500) && ok:
+		b := bytes.Clone(b.Batch)
+		b[w.rand.IntN(len(b))] ^= 1 << w.rand.IntN(8)
+		return []*peerpb.Down{{Frame: &peerpb.Down_Batch{Batch: b}}}
+	}
+	var list []*peerpb.Down
+	if err := feed.Snapshot(w.old, func(x *peerpb.Down) error {
+		list = append(list, x)
+		return nil
+	}); err != nil {
+		w.fail("snapshot: %v", err)
+	}
+	w.old = w.control.machine.View()
+	return append(list, d)
+}
+
 // heal ends what trouble is left. Nodes that are down come up by themselves.
 func (w *world) heal() {
 	w.note("trouble ends")
 	w.kv.trouble = 0
 	w.control.clock.offset = 0
 	for _, r := range w.regions {
+		w.cut(r.conn) // a stream that lost a frame stays wrong until something is sent on it
 		r.blocked, r.slow, r.clock.offset = 0, 0, 0
 	}
 }

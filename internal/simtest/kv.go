@@ -27,7 +27,14 @@ func (k *faulty) troubled() bool { return k.w.now < k.trouble }
 // happened, happens later, or never happens.
 func (k *faulty) commit(t *store.Txn, done func(ok bool, err error)) {
 	w := k.w
-	lost := 0
+	lost, life := 0, w.control.life
+	apply := func() bool {
+		ok := k.apply(t)
+		if ok && w.control.life == life {
+			w.control.landed = t.Index
+		}
+		return ok
+	}
 	if w.now < troubled {
 		lost = 15
 	}
@@ -36,7 +43,7 @@ func (k *faulty) commit(t *store.Txn, done func(ok bool, err error)) {
 	}
 	if !w.chance(lost) {
 		w.after(w.between(200*time.Microsecond, 8*time.Millisecond), func() {
-			ok := k.apply(t)
+			ok := apply()
 			w.after(w.between(100*time.Microsecond, 4*time.Millisecond), func() { done(ok, nil) })
 		})
 		return
@@ -45,10 +52,10 @@ func (k *faulty) commit(t *store.Txn, done func(ok bool, err error)) {
 	answer := w.between(10*time.Millisecond, 1500*time.Millisecond)
 	switch w.rand.IntN(3) {
 	case 0:
-		w.after(w.between(0, answer), func() { k.apply(t) })
+		w.after(w.between(0, answer), func() { apply() })
 	case 1:
 		w.after(answer+w.between(0, 2*time.Second), func() {
-			if k.apply(t) {
+			if apply() {
 				w.seen["commit that happened after its error"]++
 			}
 		})

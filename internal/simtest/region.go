@@ -89,7 +89,8 @@ func (r *region) load() (*view.View, error) {
 	for _, p := range d.log {
 		batches = append(batches, p.batch)
 	}
-	return replica.Recover(d.snapshot, batches, rootHash())
+	built := &view.View{Head: d.snapshot.Head, State: view.Build(d.seed, d.snapshot.All, 1)} // what a file brings back
+	return replica.Recover(built, batches, rootHash())
 }
 
 // crash ends the process; a write under way is left as it happens to be.

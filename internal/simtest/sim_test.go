@@ -74,7 +74,7 @@ var happenings = []string{
 	"snapshot", "rewrite", "failed write", "crash during a write", "torn tail cut off",
 	"acknowledgement from an old connection", "follower too far behind", "commit time ahead of a node's clock",
 	"node out of the in-sync set", "node back in the in-sync set",
-	"crash of the control node", "crash of a Region's node", "broken connection", "partition", "trouble of the store", "slow disk", "clock that jumps",
+	"crash of the control node", "crash of a Region's node", "broken connection", "partition", "trouble of the store", "slow disk", "clock that jumps", "lie",
 }
 
 func TestTheSameSeedHasTheSameTrace(t *testing.T) {

@@ -72,6 +72,8 @@ type world struct {
 	regions []*region
 	clients []*client
 	history history
+	lying   bool       // the control node's streams are tampered with
+	old     *view.View // that a lie may send
 }
 
 // item is something that happens at a time; seq orders what is at one time.
@@ -195,6 +197,7 @@ func (w *world) build() {
 		return
 	}
 	w.control.start()
+	w.old = w.control.machine.View()
 	for i := range 2 {
 		r := &region{w: w, id: fmt.Sprintf("r%d", i), clock: w.newClock()}
 		w.regions = append(w.regions, r)
