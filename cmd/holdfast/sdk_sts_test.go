@@ -115,6 +115,10 @@ func assumeRefusals() []refusal {
 		own("ValidationError", func(in *sts.AssumeRoleInput) { in.DurationSeconds = new(int32(3601)) }), // the role's limit is an hour
 		own("ValidationError", func(in *sts.AssumeRoleInput) { in.DurationSeconds = new(int32(899)) }),
 		own("MalformedPolicyDocument", func(in *sts.AssumeRoleInput) { in.Policy = new(notJSON) }),
+		// IAM User Guide, "Pass session tags in AWS STS": the keys have no case
+		own("InvalidParameterValue", func(in *sts.AssumeRoleInput) {
+			in.Tags = []types.Tag{{Key: new("team"), Value: new("a")}, {Key: new("Team"), Value: new("b")}}
+		}),
 		own("AccessDenied", func(in *sts.AssumeRoleInput) {
 			in.SerialNumber, in.TokenCode = new("arn:aws:iam::111122223333:mfa/absent"), new("123456")
 		}),
@@ -138,7 +142,7 @@ func assumesRole(ctx context.Context, c *clients) error {
 	made[iam.PutRolePolicyOutput](c)(c.aside.iam.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: &name, PolicyName: new("p"), PolicyDocument: new(allowAll)}))
 	out, err := c.sts.AssumeRole(ctx, &sts.AssumeRoleInput{RoleArn: new(ownARN("role/" + name)), RoleSessionName: new("demo"), DurationSeconds: new(int32(900)), SourceIdentity: new("alice"),
 		Policy: new(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"iam:ListUsers","Resource":"*"}}`),
-		Tags:   []types.Tag{{Key: new("team"), Value: new("a")}}, TransitiveTagKeys: []string{"team"}})
+		Tags:   []types.Tag{{Key: new("team"), Value: new("a")}}, TransitiveTagKeys: []string{"Team"}})
 	if err != nil {
 		return err
 	}

@@ -178,10 +178,11 @@ func chain(caller *authn.Caller, in *assumeRoleIn, session *authn.Session) error
 	}
 	session.Tags = append(kept, list...)
 	for _, k := range in.TransitiveTagKeys {
-		if !slices.ContainsFunc(list, func(t record.Tag) bool { return t.Key == string(k) }) {
+		i := slices.IndexFunc(list, func(t record.Tag) bool { return record.Fold(t.Key) == record.Fold(string(k)) })
+		if i < 0 {
 			return fault.InvalidParameterValue.Errorf("The specified transitive tag key must be included in the requested tags.")
 		}
-		session.Transitive = append(session.Transitive, string(k))
+		session.Transitive = append(session.Transitive, list[i].Key)
 	}
 	if in.SourceIdentity != nil {
 		session.SourceIdentity = string(*in.SourceIdentity)
