@@ -90,6 +90,10 @@ func (r *Region) Run(ctx context.Context) error {
 		return errors.Join(err, group.Wait())
 	}
 	r.Ready()
+	// The disk copy's sums were checked before it was served; its records are
+	// held against the signed digest now. One that fails takes the node out:
+	// it starts again, from a copy that its peers hold.
+	group.Go(r.replica.Check)
 	return group.Wait()
 }
 

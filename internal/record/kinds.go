@@ -1,6 +1,9 @@
 package record
 
-import "crypto/sha256"
+import (
+	"crypto/sha256"
+	"reflect"
+)
 
 // Term is one index term of an entry.
 type Term struct {
@@ -18,6 +21,8 @@ type Form struct {
 	stored  func(e *Entry) ([]byte, error)
 	terms   func(e *Entry) ([]Term, error)
 	docs    func(e *Entry) []string
+	kind    reflect.Type
+	indexes []string // names, hot ones with a star
 }
 
 // Forms lists every kind there is, in the order of docs/records.md.
@@ -91,7 +96,15 @@ func (e *Entry) Documents() []string {
 }
 
 func form[R any](k *Kind[R]) *Form {
-	return &Form{Name: k.Name, Version: k.Version,
+	var indexes []string
+	for _, ix := range k.Indexes {
+		name := ix.Name
+		if ix.Hot {
+			name += "*"
+		}
+		indexes = append(indexes, name)
+	}
+	return &Form{Name: k.Name, Version: k.Version, kind: reflect.TypeFor[R](), indexes: indexes,
 		prepare: func(key Key, value []byte) (string, bool) { return prepare(k, key, value) },
 		stored: func(e *Entry) ([]byte, error) {
 			v, err := k.Open(e)

@@ -117,6 +117,26 @@ func cutPiece(b []byte) (piece, rest []byte, ok bool) {
 	return b[prefix : prefix+n], b[prefix+n:], true
 }
 
+// readHead reads the head that a snapshot file begins with.
+func readHead(dir string) (*record.Head, error) {
+	f, err := os.Open(filepath.Join(dir, snapshotFile))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b := make([]byte, len(magic)+64<<10)
+	n, err := io.ReadFull(f, b)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) || n < len(magic) || string(b[:len(magic)]) != magic {
+		return nil, errDamaged
+	}
+	text, _, ok := cutPiece(b[len(magic):n])
+	head := new(record.Head)
+	if !ok || json.Unmarshal(text, head) != nil {
+		return nil, errDamaged
+	}
+	return head, nil
+}
+
 // readSnapshot reads and checks a snapshot file.
 func readSnapshot(dir string) (*view.View, []byte, error) {
 	b, err := os.ReadFile(filepath.Join(dir, snapshotFile))

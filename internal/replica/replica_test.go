@@ -1,12 +1,15 @@
 package replica
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -204,6 +207,86 @@ func TestEveryFlippedByteOfTheDiskCopyIsDetected(t *testing.T) {
 		if _, _, err := parseSnapshot(b); err == nil {
 			t.Fatalf("byte %d does not matter", i)
 		}
+	}
+}
+
+func TestThePackedCopyIsTheSameViewAndEveryFlippedByteOfItIsDetected(t *testing.T) {
+	s := newSource(t)
+	for i := range 40 {
+		s.user(i)
+	}
+	dir := t.TempDir()
+	seed := []byte("0123456789abcdef")
+	if err := errors.Join(writeSnapshot(dir, s.v, seed), writePacked(dir, s.v, seed)); err != nil {
+		t.Fatal(err)
+	}
+	head, err := readHead(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, gotSeed, err := readPacked(dir, head)
+	if err != nil || !bytes.Equal(gotSeed, seed) || v.Digest() != s.v.Digest() || v.Len() != s.v.Len() {
+		t.Fatalf("another view: %v", err)
+	}
+	sameIndexes(t, s.v.State, v.State)
+	if err := verifyEntries(v); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, packedFile)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range whole {
+		b := append([]byte{}, whole...)
+		b[i] ^= 1 << (i % 8)
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := readPacked(dir, head); err == nil {
+			t.Fatalf("byte %d does not matter", i)
+		}
+	}
+	other := *head
+	other.Index++
+	if _, _, err := readPacked(dir, &other); err == nil {
+		t.Error("a packed copy of another view is used")
+	}
+}
+
+// sameIndexes compares every index, term by term.
+func sameIndexes(t *testing.T, want, got *view.State) {
+	t.Helper()
+	type place struct{ index, term string }
+	of := func(s *view.State) map[place]record.Key {
+		all := map[place]record.Key{}
+		s.Parts(func(index string, _ bool, terms func(func(string, *record.Entry) bool)) bool {
+			terms(func(term string, e *record.Entry) bool {
+				all[place{index, term}] = e.Key
+				return true
+			})
+			return true
+		})
+		return all
+	}
+	if w, g := of(want), of(got); len(w) == 0 || !maps.Equal(w, g) {
+		t.Errorf("%d terms, want %d", len(g), len(w))
+	}
+}
+
+func TestARecordThatIsNotWhatWasSignedIsFoundBehindGoodSums(t *testing.T) {
+	s := newSource(t)
+	s.user(1)
+	first := true
+	s.v.All(func(e *record.Entry) bool {
+		if first && e.Packed != "" {
+			e.Hash[0] ^= 1
+			first = false
+		}
+		return true
+	})
+	if first || verifyEntries(s.v) == nil {
+		t.Error("not found")
 	}
 }
 
