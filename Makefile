@@ -1,7 +1,7 @@
 # make test is the whole truth; the other targets are parts of it or longer.
 SHELL := /bin/bash
 
-.PHONY: test check unit race fuzz cross build bench deps
+.PHONY: test check unit race fuzz cross build bench deps simulate
 
 build:
 	go build -o bin/holdfast ./cmd/holdfast
@@ -26,3 +26,9 @@ fuzz:
 # Ours beside floors and peers; BENCH=-quick for a short run.
 bench:
 	bash scripts/bench.sh $(BENCH)
+
+# A campaign of the simulator: SEEDS worlds from FIRST on.
+SEEDS ?= 20000
+FIRST ?= 1
+simulate:
+	go test ./internal/simtest -run Seeds -timeout 0 -seeds $(SEEDS) -first $(FIRST)
