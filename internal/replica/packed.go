@@ -182,6 +182,9 @@ func readPacked(dir string, want *record.Head) (*view.View, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if sha256.Sum256(first.b) != first.sum {
+		return nil, nil, errDamaged
+	}
 	u := &unpacker{s: text(first.b)}
 	head, count, seed, err := u.head(want)
 	if err != nil {
