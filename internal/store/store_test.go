@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -273,4 +274,32 @@ func BenchmarkWriterOverEtcdWith64Clients(b *testing.B) {
 			}
 		}
 	})
+}
+
+func TestAClockThatJumpsAheadDoesNotTrimTheCallIdWindow(t *testing.T) {
+	kv := &store.Memory{}
+	w := writer(t, kv)
+	var ahead atomic.Int64
+	w.LogBytes, w.Now = 1500, func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	running(t, w)
+	first := w.Do(context.Background(), counter("a"))
+	for _, id := range []string{"b", "c"} {
+		if o := w.Do(context.Background(), counter(id)); o.Err != nil {
+			t.Fatal(o.Err)
+		}
+	}
+	ahead.Store(int64(time.Hour))
+	refused := counter("d")
+	refused.Admit = func(record.Reader, time.Time) error { return errors.New("stale") }
+	for range 2 { // the second is taken after the first's trim
+		if o := w.Do(context.Background(), refused); o.Err == nil {
+			t.Fatal("admitted")
+		}
+	}
+	ahead.Store(0)
+	again := writer(t, kv)
+	running(t, again)
+	if o := again.Do(context.Background(), counter("a")); !o.Replayed || o.Index != first.Index {
+		t.Errorf("%+v", o)
+	}
 }

@@ -211,9 +211,6 @@ func (w *Writer) perform(ctx context.Context, effects []any) {
 				w.Log.Error("commit", "index", e.Txn.Index, "error", err)
 				pause(ctx, retryPause)
 			}
-			if ok && err == nil {
-				w.keep(e.Txn.Index, w.Now().UnixMilli(), len(e.Txn.Log))
-			}
 			w.perform(ctx, w.machine.Step(Committed{ok, err}, w.Now()))
 		case CatchUp:
 			if ctx.Err() != nil {
@@ -221,6 +218,7 @@ func (w *Writer) perform(ctx context.Context, effects []any) {
 			}
 			w.perform(ctx, w.machine.Step(w.catchUp(ctx, e.From), w.Now()))
 		case Publish:
+			w.keep(e.Value.Head.Index, e.Value.Head.Time, sizeOf(e.Value))
 			w.view.Store(e.View)
 			if w.OnCommit != nil {
 				w.OnCommit(e.Value, e.View)
@@ -255,6 +253,15 @@ func (w *Writer) catchUp(ctx context.Context, from uint64) Caught {
 	return c
 }
 
+// sizeOf is about how many bytes of the log a commit takes.
+func sizeOf(l *record.LogValue) int {
+	n := 512 // the head
+	for _, r := range l.Records {
+		n += len(r.Public) + len(r.Private) + 16
+	}
+	return n
+}
+
 func (w *Writer) logLimit() int64 {
 	if w.LogBytes == 0 {
 		return DefaultQuota / 4
@@ -273,7 +280,8 @@ func (w *Writer) trim(ctx context.Context) {
 	if w.Audited != nil {
 		audited = w.Audited()
 	}
-	horizon := w.Now().Add(-Window).UnixMilli()
+	// By the log's own time, which never goes back as this node's clock may.
+	horizon := w.machine.View().Head.Time - Window.Milliseconds()
 	n, size := 0, int64(0)
 	for n < len(w.kept)-1 && w.bytes-size > limit*9/10 && w.kept[n].index <= audited && w.kept[n].at < horizon {
 		size += w.kept[n].size
