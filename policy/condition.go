@@ -36,7 +36,7 @@ func splitOperator(name string) (base string, q quantifier, ifExists, ok bool) {
 	}
 	base, ifExists = strings.CutSuffix(base, "ifexists")
 	if base == nullOperator {
-		return base, q, ifExists, !ifExists
+		return base, q, ifExists, !ifExists && q == single
 	}
 	_, ok = operators[base]
 	return base, q, ifExists, ok
@@ -84,10 +84,22 @@ func (t *test) eval(e *evaluation) verdict {
 		}
 		return verdictOf(t.negated)
 	}
-	if t.quantifier == single {
+	switch {
+	case t.quantifier == single:
 		return t.one(e, values)
+	case emptyTexts(values): // a null data set, as AWS says: like a missing key
+		return verdictOf(t.quantifier == forAll)
 	}
 	return t.each(e, values)
+}
+
+func emptyTexts(values []string) bool {
+	for _, v := range values {
+		if v != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // one is a condition without a set operator: any value of the key meets any of

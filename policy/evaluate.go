@@ -201,6 +201,7 @@ func (s *survey) begin() {
 
 func (e *evaluation) look(p *Policies) {
 	s, q := &e.survey, &e.request.Principal
+	e.bounded = !p.Boundary.none
 	s.scp = e.restriction(&p.ServiceControl, ServiceControl) || q.ServiceLinked
 	s.rcp = e.restriction(&p.ResourceControl, ResourceControl) || q.ServiceLinked
 	s.endpoint = e.restriction(&p.Endpoint, Endpoint)
@@ -208,6 +209,9 @@ func (e *evaluation) look(p *Policies) {
 	s.resource = e.list(p.Resource, Resource)
 	s.boundary = e.restriction(&p.Boundary, Boundary)
 	s.session = e.restriction(&p.Session, Session)
+	if q.Kind == FederatedUser && p.Session.none {
+		s.session = false // nothing was passed to it but by resources' policies
+	}
 }
 
 func (e *evaluation) restriction(r *Restriction, by Type) bool {
@@ -237,7 +241,7 @@ func (e *evaluation) list(policies []Named, by Type) grant {
 		}
 		for _, n := range p.about(e.service) {
 			st := &p.statements[n]
-			g, covered := e.covers(st, by == Resource)
+			g, covered := e.covers(st, by)
 			if !covered || e.left < 0 {
 				continue
 			}
@@ -299,13 +303,14 @@ func (s *survey) conclude(p *Policies, r *Request) (Kind, Type) {
 }
 
 // grantsAlone says whether, within the account, the resource's policy is
-// enough. A direct grant to a user or session is not limited by what boundary
-// and session policy leave out; one to a role, or to everyone, is.
+// enough. A grant to a user or session, or to everyone, is not limited by what
+// boundary and session policy leave out; one to a role is (IAM User Guide,
+// "Principal", of role sessions and wildcards).
 func (s *survey) grantsAlone() bool {
 	switch s.resource {
-	case direct:
+	case direct, everyone:
 		return true
-	case role, everyone:
+	case role:
 		return s.boundary && s.session
 	}
 	return false

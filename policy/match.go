@@ -20,6 +20,7 @@ type evaluation struct {
 	names       *[]Match // nil unless somebody asked
 	folded      []byte
 	buffer      []byte
+	bounded     bool // the principal has a permissions boundary
 	addressText string
 	addressRead netip.Addr
 	survey      survey
@@ -51,15 +52,35 @@ func (e *evaluation) begin(r *Request) {
 
 // covers says whether the statement matches the request but for its
 // conditions, and how it names the principal.
-func (e *evaluation) covers(s *compiled, principal bool) (grant, bool) {
+func (e *evaluation) covers(s *compiled, by Type) (grant, bool) {
 	if !e.actionMatches(s) || !e.resourceMatches(s) {
 		return noGrant, false
 	}
-	g := direct
-	if principal {
-		g = e.named(s)
-	}
+	g := e.addressed(s, by)
 	return g, g != noGrant
+}
+
+// addressed says how a statement of a type of policy speaks of the one who
+// asks. Only policies of resources name principals; those of endpoints, and
+// RCPs, may narrow down whom they are about. A principal where none may stand,
+// or none where one must, allows nothing and denies everybody.
+func (e *evaluation) addressed(s *compiled, by Type) grant {
+	switch by {
+	case Resource:
+		if s.principal == nil && s.deny {
+			return everyone
+		}
+		return e.named(s)
+	case Endpoint, ResourceControl:
+		if s.principal == nil {
+			return everyone
+		}
+		return e.named(s)
+	}
+	if s.principal != nil && !s.deny {
+		return noGrant
+	}
+	return direct
 }
 
 func (e *evaluation) actionMatches(s *compiled) bool {
@@ -118,16 +139,19 @@ func (e *evaluation) conditionsHold(s *compiled) bool {
 }
 
 // named says how the statement's Principal or NotPrincipal names the one who
-// asks. A NotPrincipal names everybody that its list does not.
+// asks. A NotPrincipal names everybody that its list does not: only to deny,
+// and whoever has a permissions boundary in any case (IAM User Guide,
+// "NotPrincipal").
 func (e *evaluation) named(s *compiled) grant {
 	if s.principal == nil {
 		return noGrant
 	}
-	g := e.listed(s.principal, s.notPrin)
 	if !s.notPrin {
-		return g
+		return e.listed(s.principal, false)
 	}
-	if g != noGrant {
+	k := e.request.Principal.Kind
+	bounded := e.bounded && (k == User || k == RoleSession)
+	if !s.deny || !bounded && e.listed(s.principal, true) != noGrant {
 		return noGrant
 	}
 	return everyone
@@ -182,6 +206,8 @@ func (q *Principal) isAWS(value string) grant {
 		return everyone
 	case q.Kind == Anonymous || q.Kind == Service || q.Kind == Federated:
 		return noGrant
+	case q.RoleARN != "" && value == q.RoleARN:
+		return role
 	case value == q.ARN:
 		if q.Kind == RootUser {
 			return account
@@ -192,8 +218,6 @@ func (q *Principal) isAWS(value string) grant {
 			return role
 		}
 		return direct
-	case q.RoleARN != "" && value == q.RoleARN:
-		return role
 	case q.Account != "" && (value == q.Account || isRootOf(value, q.Account)):
 		return account
 	}

@@ -172,6 +172,11 @@ func compileLike(values []string, withVariables bool) (matcher, bool) {
 // compileARN compares ARNs part by part. A value that is no ARN matches none.
 func compileARN(values []string, withVariables bool) (matcher, bool) {
 	list := patterns(values, true, withVariables, true)
+	readable := true
+	for i := range list {
+		p := &list[i]
+		readable = readable && (p.shape == variables || p.shape == anything || strings.Count(p.text, ":") >= 5)
+	}
 	return func(e *evaluation, value string) verdict {
 		if strings.Count(value, ":") < 5 {
 			return no
@@ -182,7 +187,7 @@ func compileARN(values []string, withVariables bool) (matcher, bool) {
 			}
 		}
 		return no
-	}, true
+	}, readable
 }
 
 // parsed reads all values of a policy by one function.
@@ -233,13 +238,25 @@ func among[T any](list []T, readable bool, met func(T) bool) verdict {
 	return no
 }
 
-func compileFlags(values []string, _ bool) (matcher, bool) {
-	list, ok := parsed(values, toFlag)
+// compileFlags is Bool, which alone of the typed operators takes variables.
+func compileFlags(values []string, withVariables bool) (matcher, bool) {
+	list := patterns(values, false, withVariables, false)
+	readable := true
+	for i := range list {
+		if list[i].shape == exact {
+			_, ok := toFlag(list[i].text)
+			readable = readable && ok
+		}
+	}
 	return func(e *evaluation, value string) verdict {
 		e.left -= 8
 		f, ok := toFlag(value)
-		return among(list, ok, func(o bool) bool { return f == o })
-	}, ok
+		return among(list, ok, func(p pattern) bool {
+			text, known := p.expand(e)
+			o, ok := toFlag(text)
+			return known && ok && f == o
+		})
+	}, readable
 }
 
 func compileBinaries(values []string, _ bool) (matcher, bool) {
@@ -291,7 +308,7 @@ func toBinary(s string) ([]byte, bool) {
 
 func toNumber(s string) (float64, bool) {
 	n, err := strconv.ParseFloat(s, 64)
-	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) || strings.ContainsAny(s, "xXpP_") {
+	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) || strings.ContainsAny(s, "eExXpP_") {
 		return 0, false
 	}
 	return n, true
@@ -300,10 +317,10 @@ func toNumber(s string) (float64, bool) {
 // dateForms are the ISO 8601 forms of the W3C profile that AWS takes.
 var dateForms = []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05", "2006-01-02", "2006-01", "2006"}
 
-// toDate reads ISO 8601, or seconds since 1970 when there are more digits than
-// a year has.
+// toDate reads ISO 8601, or seconds since 1970: digits alone, but for four,
+// which are a year.
 func toDate(s string) (time.Time, bool) {
-	if len(s) > 4 && len(s) <= 18 && digitsOnly(s) {
+	if len(s) != 4 && len(s) <= 18 && digitsOnly(s) {
 		n, err := strconv.ParseInt(s, 10, 64)
 		return time.Unix(n, 0), err == nil
 	}

@@ -21,10 +21,10 @@ type step struct {
 
 // outcomes of a step.
 const (
-	done    = "done"
-	alreadyThere  = "EntityAlreadyExists"
-	notThere  = "NoSuchEntity"
-	unknown = "unknown" // it may have happened, or may yet
+	done         = "done"
+	alreadyThere = "EntityAlreadyExists"
+	notThere     = "NoSuchEntity"
+	unknown      = "unknown" // it may have happened, or may yet
 )
 
 // userModel is one user name: it is there or it is not.

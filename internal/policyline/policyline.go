@@ -136,6 +136,10 @@ func (c *testCase) decide() answer {
 	}
 	for key, v := range c.Request.Context {
 		r.Context.Set(key, v...)
+		if len(v) == 1 && strings.EqualFold(key, "aws:PrincipalArn") && r.Principal.Kind == policy.RoleSession && strings.Contains(v[0], ":role/") {
+			r.Principal.RoleARN = v[0] // a session's ARN has not its role's path
+			r.Principal.ServiceLinked = strings.Contains(v[0], ":role/aws-service-role/")
+		}
 	}
 	x := compiler{}
 	p := policy.Policies{Identity: x.list(c.Policies.Identity), Resource: x.list(c.Policies.Resource), Boundary: x.restriction(c.Policies.Boundary),
@@ -144,6 +148,7 @@ func (c *testCase) decide() answer {
 	if x.err != nil {
 		return answer{Error: &problem{"MalformedPolicyDocument", x.err.Error()}}
 	}
+	p.RequiresResource = mustBeNamed(r.Action, r.Resource)
 	d := policy.Evaluate(&p, &r)
 	a := answer{Decision: d.Kind.String(), By: d.By.String()}
 	for m := range d.Matched {
@@ -213,6 +218,25 @@ func (x *compiler) levels(in *[][]named) policy.Restriction {
 	return policy.Restrict(levels...)
 }
 
+// mustBeNamed says whether the resource's own policy must allow in any case:
+// roles and their trust policies, and KMS keys (IAM User Guide, "Policy
+// evaluation logic").
+func mustBeNamed(action, resource string) bool {
+	service, name, _ := strings.Cut(strings.ToLower(action), ":")
+	parts := strings.SplitN(resource, ":", 6)
+	if len(parts) != 6 {
+		return false
+	}
+	switch service {
+	case "sts":
+		return parts[2] == "iam" && strings.HasPrefix(parts[5], "role/") &&
+			(strings.HasPrefix(name, "assumerole") || name == "tagsession" || name == "setsourceidentity")
+	case "kms":
+		return parts[2] == "kms" && strings.HasPrefix(parts[5], "key/")
+	}
+	return false
+}
+
 // kindOf reads the kind of an AWS principal from its ARN, and a session's role
 // with it.
 func kindOf(p *policy.Principal) policy.PrincipalKind {
@@ -230,6 +254,10 @@ func kindOf(p *policy.Principal) policy.PrincipalKind {
 		return policy.RoleSession
 	case "federated-user":
 		return policy.FederatedUser
+	case "role":
+		p.RoleARN = p.ARN
+		p.ServiceLinked = bytes.HasPrefix(rest, []byte("aws-service-role/"))
+		return policy.RoleSession
 	}
 	return policy.User
 }
