@@ -78,9 +78,9 @@ func nanos(ns float64) string {
 		return fmt.Sprintf("%.1f ns", ns)
 	case ns < 10_000:
 		return fmt.Sprintf("%.0f ns", ns)
-	case ns < 10_000_000:
+	case ns < 1_000_000:
 		return fmt.Sprintf("%.1f µs", ns/1e3)
-	case ns < 10_000_000_000:
+	case ns < 1_000_000_000:
 		return fmt.Sprintf("%.1f ms", ns/1e6)
 	}
 	return fmt.Sprintf("%.1f s", ns/1e9)

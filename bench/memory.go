@@ -119,7 +119,7 @@ func madeUpKey(i int) record.AccessKey {
 }
 
 // changeRow applies changes of single users one by one, as a follower does,
-// with the new digest of each.
+// with the new digest of each. The mean is CPU time.
 func (w *world) changeRow(p *plan, t *table, v *view.View) error {
 	const changes = 10_000
 	var values []record.Change
@@ -131,8 +131,8 @@ func (w *world) changeRow(p *plan, t *table, v *view.View) error {
 		}
 		values = append(values, record.Change{Key: record.Users.Key(u), Value: value})
 	}
-	ours := func() []time.Duration {
-		var took []time.Duration
+	ours := func() (took []time.Duration, perChange float64) {
+		from := spent()
 		state := v.State
 		for _, c := range values {
 			begun := time.Now()
@@ -142,15 +142,14 @@ func (w *world) changeRow(p *plan, t *table, v *view.View) error {
 			state.Digest()
 			took = append(took, time.Since(begun))
 		}
-		return took
+		return took, float64(spent()-from) / changes
 	}
-	floor := func() (took []time.Duration) {
+	floor := func() float64 {
+		from := spent()
 		for _, c := range values {
-			begun := time.Now()
 			record.NewEntry(c.Key, c.Value)
-			took = append(took, time.Since(begun))
 		}
-		return took
+		return float64(spent()-from) / changes
 	}
 	if err := p.profile("change", func() { ours() }); err != nil {
 		return err
@@ -158,26 +157,18 @@ func (w *world) changeRow(p *plan, t *table, v *view.View) error {
 	var means, tails, floors []float64
 	for range p.rounds {
 		runtime.GC()
-		took := ours()
-		means, tails = append(means, mean(took)), append(tails, tail(took))
-		floors = append(floors, mean(floor()))
+		took, each := ours()
+		means, tails = append(means, each), append(tails, tail(took))
+		floors = append(floors, floor())
 	}
 	slices.Sort(means)
 	slices.Sort(tails)
 	slices.Sort(floors)
 	m, f, last := middle(means), middle(floors), middle(tails)
-	t.add("one change with its digest, mean", nanos(m), "decode and hash, "+nanos(f), times(m, f),
+	t.add("one change with its digest, mean CPU time", nanos(m), "decode and hash, "+nanos(f), times(m, f),
 		fmt.Sprintf("%s – %s – %s", nanos(means[0]), nanos(m), nanos(means[len(means)-1])), "≤ 50 µs", met(m <= 50e3))
-	t.add("the same, p99", nanos(last), "–", "–", fmt.Sprintf("%s – %s – %s", nanos(tails[0]), nanos(last), nanos(tails[len(tails)-1])), "≤ 200 µs", met(last <= 200e3))
+	t.add("the same, p99 by the clock", nanos(last), "–", "–", fmt.Sprintf("%s – %s – %s", nanos(tails[0]), nanos(last), nanos(tails[len(tails)-1])), "≤ 200 µs", met(last <= 200e3))
 	return nil
-}
-
-func mean(list []time.Duration) float64 {
-	sum := time.Duration(0)
-	for _, d := range list {
-		sum += d
-	}
-	return float64(sum) / float64(len(list))
 }
 
 func tail(list []time.Duration) float64 {
