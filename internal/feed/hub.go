@@ -149,7 +149,7 @@ func (h *Hub) Follow(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down]) er
 	if err != nil {
 		return err
 	}
-	return h.pump(stream, at)
+	return h.pump(stream, node.ID, at)
 }
 
 // acknowledge takes a follower's acknowledgements until its stream ends.
@@ -178,7 +178,7 @@ func (h *Hub) greet(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down], hel
 }
 
 // pump sends batches as they are published, and heartbeats between them.
-func (h *Hub) pump(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down], at uint64) error {
+func (h *Hub) pump(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down], node string, at uint64) error {
 	ctx := stream.Context()
 	beat := time.NewTicker(heartbeatEach)
 	defer beat.Stop()
@@ -188,6 +188,9 @@ func (h *Hub) pump(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down], at u
 	ready := false
 	for {
 		batches, changed, ok := h.after(at)
+		if !h.admits(node) {
+			return status.Error(codes.PermissionDenied, "this node is fenced")
+		}
 		if !ok {
 			return status.Error(codes.OutOfRange, "too far behind: follow again from a snapshot")
 		}
@@ -213,6 +216,15 @@ func (h *Hub) pump(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down], at u
 			}
 		}
 	}
+}
+
+// admits says whether a node may follow: fencing ends the streams that are
+// open already.
+func (h *Hub) admits(node string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n, err := record.Get(h.ring.View(), record.Nodes, record.None, node)
+	return err == nil && !n.Fenced
 }
 
 // beat sends a heartbeat when the head can be read; without quorum there is

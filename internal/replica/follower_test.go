@@ -188,3 +188,30 @@ func TestAPauseDoublesUpToItsLimitAndStartsOverAfterAGoodRun(t *testing.T) {
 		t.Errorf("pause %v", again.Pause)
 	}
 }
+
+func TestANodeThatIsFencedGetsNothingOnTheStreamItHas(t *testing.T) {
+	s := newSource(t)
+	h, addr := serve(t, s)
+	r := follower(t, t.TempDir())
+	run(t, r, addr)
+	await(t, r, s.v.Head.Index)
+	before := s.v.Head.Index
+	l := s.commit(func(tx record.Tx) {
+		n, err := record.Get(tx, record.Nodes, record.None, "r")
+		s.put(err)
+		n.Fenced = true
+		s.put(record.Put(tx, record.Nodes, n))
+	})
+	h.Publish(l, s.v)
+	for range 200 { // it does not come back: it is refused at each try
+		if time.Sleep(5 * time.Millisecond); !r.Connected() {
+			break
+		}
+	}
+	h.Publish(s.user(1), s.v)
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	if err := r.Await(ctx, before+1); err == nil || r.Connected() {
+		t.Errorf("at %d, connected %v", r.View().Head.Index, r.Connected())
+	}
+}
