@@ -21,8 +21,8 @@ import (
 // readOnly is the transaction of a read: it refuses every write.
 type readOnly struct{ record.Reader }
 
-func (readOnly) Put(key record.Key, _ []byte) error {
-	return fault.InternalFailure.Errorf("a read operation tried to write %s", key.Kind())
+func (readOnly) Put(e *record.Entry, _ []byte) error {
+	return fault.InternalFailure.Errorf("a read operation tried to write %s", e.Key.Kind())
 }
 func (readOnly) Delete(record.Key) { panic("front: a read operation tried to delete") }
 

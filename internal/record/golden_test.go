@@ -143,3 +143,20 @@ func FuzzLogValue(f *testing.F) {
 		}
 	})
 }
+
+func TestTheLogsOwnEncodingIsTheLibrarys(t *testing.T) {
+	p := Public{Index: 7, Time: 1, Format: 1, Call: "ab", Changes: []Change{{Key: "user/1/A", Value: json.RawMessage(`{"v":1,"r":{"name":"<&> "}}`)},
+		{Key: "user/1/\"\\\u00e9", Value: nil}}}
+	for _, v := range []Public{p, {Index: 1}, {Index: 1, Changes: p.Changes[1:]}} {
+		want, err := Marshal(v)
+		if got := v.Append(nil); err != nil || string(got) != string(want) {
+			t.Errorf("%s\nwant %s", got, want)
+		}
+	}
+	l := LogValue{Head: Head{Cluster: "c", Index: 7, Sig: []byte{1}}, Records: []Logged{{Public: p.Append(nil), Private: json.RawMessage(`{"op":"x"}`)}, {Public: p.Append(nil), Private: json.RawMessage(`{}`)}}}
+	want, err := Marshal(&l)
+	got, err2 := l.Append(nil)
+	if err != nil || err2 != nil || string(got) != string(want) {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+}

@@ -124,6 +124,62 @@ type LogValue struct {
 	Records []Logged `json:"records"`
 }
 
+// Append appends the record's public part as JSON. Values are canonical JSON
+// already and go in as they are.
+func (p *Public) Append(b []byte) []byte {
+	b = strconv.AppendUint(append(b, `{"i":`...), p.Index, 10)
+	b = strconv.AppendInt(append(b, `,"t":`...), p.Time, 10)
+	b = strconv.AppendInt(append(b, `,"f":`...), int64(p.Format), 10)
+	if p.Call != "" {
+		b = appendText(append(b, `,"c":`...), p.Call)
+	}
+	for i, c := range p.Changes {
+		if i == 0 {
+			b = append(b, `,"ch":[`...)
+		} else {
+			b = append(b, ',')
+		}
+		b = appendText(append(b, `{"k":`...), string(c.Key))
+		if c.Value != nil {
+			b = append(append(b, `,"v":`...), c.Value...)
+		}
+		b = append(b, '}')
+	}
+	if len(p.Changes) > 0 {
+		b = append(b, ']')
+	}
+	return append(b, '}')
+}
+
+// Append appends a commit as JSON; its records go in as the chain covers them.
+func (l *LogValue) Append(b []byte) ([]byte, error) {
+	head, err := Marshal(&l.Head)
+	if err != nil {
+		return nil, err
+	}
+	b = append(append(append(b, `{"head":`...), head...), `,"records":[`...)
+	for i, r := range l.Records {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(append(b, `{"p":`...), r.Public...)
+		b = append(append(b, `,"q":`...), r.Private...)
+		b = append(b, '}')
+	}
+	return append(b, `]}`...), nil
+}
+
+// appendText appends a JSON string.
+func appendText(b []byte, s string) []byte {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
+			quoted, _ := Marshal(s) // a string: cannot fail
+			return append(b, quoted...)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
+}
+
 // Fed is one log record as the feed carries it.
 type Fed struct {
 	Public  json.RawMessage `json:"p"`

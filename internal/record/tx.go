@@ -41,8 +41,8 @@ type Reader interface {
 // take effect all together or not at all.
 type Tx interface {
 	Reader
-	// Put stores the canonical bytes under key.
-	Put(key Key, value []byte) error
+	// Put stores an entry, which was made of the canonical bytes.
+	Put(e *Entry, value []byte) error
 	// Delete removes the record under key, if any.
 	Delete(key Key)
 }
@@ -77,13 +77,20 @@ func Has[R any](r Reader, k *Kind[R], account, id string) bool {
 	return ok
 }
 
-// Put stores v.
+// Put stores v, as it comes back from its compact form: nothing and an empty
+// list are one there, so stored bytes and entry agree by construction.
 func Put[R any](tx Tx, k *Kind[R], v *R) error {
-	value, err := k.Encode(v)
+	e := &Entry{Key: k.Key(v), Packed: pack(v)}
+	same := new(R)
+	if err := unpack(e.Packed, same); err != nil {
+		return fmt.Errorf("record: %s: %w", e.Key, err)
+	}
+	value, err := k.Encode(same)
 	if err != nil {
 		return err
 	}
-	return tx.Put(k.Key(v), value)
+	e.Hash = HashEntry(e.Key, value)
+	return tx.Put(e, value)
 }
 
 // Delete removes v.

@@ -231,7 +231,7 @@ func (s *Sequencer) launch(f *flight, pending *view.Pending, index uint64, chain
 	f.value.Head = head
 	f.next = &view.View{State: state, Head: head}
 	f.stored, _ = record.Marshal(&head) // plain fields: cannot fail
-	log, err := record.Marshal(&f.value)
+	log, err := f.value.Append(nil)
 	if err != nil {
 		return answers(failed(f, fmt.Errorf("store: encode log: %w", err)))
 	}
@@ -262,11 +262,7 @@ func (s *Sequencer) apply(f *flight, pending *view.Pending, c *Call, index uint6
 		f.idle = append(f.idle, Answer{c, Outcome{Err: err, View: s.view}})
 		return record.Logged{}, false
 	}
-	public, err := record.Marshal(record.Public{Index: index, Time: at, Format: record.Format, Call: c.ID, Changes: fork.Changes()})
-	if err != nil {
-		f.idle = append(f.idle, Answer{c, Outcome{Err: err, View: s.view}})
-		return record.Logged{}, false
-	}
+	public := (&record.Public{Index: index, Time: at, Format: record.Format, Call: c.ID, Changes: fork.Changes()}).Append(nil)
 	pending.Adopt(fork)
 	f.answers = append(f.answers, Answer{c, Outcome{Index: index}})
 	if c.ID != "" {
@@ -290,7 +286,7 @@ func (s *Sequencer) find(f *flight, id string) (seen, bool) {
 
 // fence is an empty record: its commit, or refusal, settles the one before.
 func (s *Sequencer) fence(index uint64, at int64) record.Logged {
-	public, _ := record.Marshal(record.Public{Index: index, Time: at, Format: record.Format})
+	public := (&record.Public{Index: index, Time: at, Format: record.Format}).Append(nil)
 	private, _ := record.Marshal(record.Private{Caller: s.Node, Operation: "fence"})
 	return record.Logged{Public: public, Private: private}
 }

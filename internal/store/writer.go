@@ -81,7 +81,7 @@ func (w *Writer) Genesis(ctx context.Context, g *record.Genesis, changes []recor
 	w.start(NewSequencer(w.Node, w.Sign, &view.View{State: view.Empty(g.HashSeed), Head: head}, nil))
 	call := &Call{Apply: func(tx record.Tx, _ time.Time, _ uint64) ([]byte, error) {
 		for _, c := range changes {
-			if err := tx.Put(c.Key, c.Value); err != nil {
+			if err := tx.Put(record.NewEntry(c.Key, c.Value), c.Value); err != nil {
 				return nil, err
 			}
 		}

@@ -63,9 +63,9 @@ func (p *Pending) Range(index, prefix, after string, yield func(string, *record.
 }
 
 // Put implements record.Tx.
-func (p *Pending) Put(key record.Key, value []byte) error {
-	p.note(record.Change{Key: key, Value: value})
-	p.set(key, record.NewEntry(key, value))
+func (p *Pending) Put(e *record.Entry, value []byte) error {
+	p.note(record.Change{Key: e.Key, Value: value})
+	p.set(e.Key, e)
 	return nil
 }
 

@@ -45,7 +45,7 @@ func TestAnyHistoryOfChangesIsTheSameAsItsContentBuiltAtOnce(t *testing.T) {
 			gone := rapid.Bool().Draw(t, "delete")
 			if gone {
 				f.Delete(key)
-			} else if err := f.Put(key, value); err != nil {
+			} else if err := f.Put(record.NewEntry(key, value), value); err != nil {
 				t.Fatal(err)
 			}
 			if rapid.IntRange(0, 4).Draw(t, "drop") == 0 {
@@ -93,10 +93,10 @@ func same(t *rapid.T, a, b *State) {
 func TestOneDifferingByteChangesTheDigest(t *testing.T) {
 	key, value := user("1", "a")
 	p := Empty(seed).Begin()
-	_ = p.Put(key, value)
+	_ = p.Put(record.NewEntry(key, value), value)
 	before := p.State()
 	key, value = user("1", "b")
-	_ = p.Put(key, value)
+	_ = p.Put(record.NewEntry(key, value), value)
 	if before.Digest() == p.State().Digest() || before.Digest() == Empty(seed).Digest() {
 		t.Error("digest did not change")
 	}
@@ -108,7 +108,7 @@ func TestOneDifferingByteChangesTheDigest(t *testing.T) {
 func TestARecordThatCannotBeReadKeepsItsBytesOutsideTheIndexes(t *testing.T) {
 	key, _ := user("1", "a")
 	p := Empty(seed).Begin()
-	_ = p.Put(key, []byte(`{"v":99,"r":{}}`))
+	_ = p.Put(record.NewEntry(key, []byte(`{"v":99,"r":{}}`)), []byte(`{"v":99,"r":{}}`))
 	s := p.State()
 	e, ok := s.Entry(key)
 	if b, err := e.Stored(); !ok || err != nil || string(b) != `{"v":99,"r":{}}` {
@@ -122,7 +122,7 @@ func TestARecordThatCannotBeReadKeepsItsBytesOutsideTheIndexes(t *testing.T) {
 func TestChangesHoldOneChangeAKey(t *testing.T) {
 	p := Empty(seed).Begin()
 	key, value := user("1", "a")
-	_ = p.Put(key, value)
+	_ = p.Put(record.NewEntry(key, value), value)
 	f := p.Fork()
 	f.Delete(key)
 	if n := len(f.Changes()); n != 1 {
@@ -160,7 +160,7 @@ func TestReadersSeeWholeStatesWhileAWriterGoesOn(t *testing.T) {
 		p := current.Load().Begin()
 		for j := range 2 { // two users at a time
 			key, value := user(fmt.Sprint(i, "-", j), fmt.Sprint("n", i, "-", j))
-			_ = p.Put(key, value)
+			_ = p.Put(record.NewEntry(key, value), value)
 		}
 		current.Store(&View{State: p.State()})
 	}
@@ -172,7 +172,7 @@ func TestRangeStartsAfterATermAndStaysInItsPrefix(t *testing.T) {
 	p := Empty(seed).Begin()
 	for _, name := range []string{"a", "b", "c"} {
 		key, value := user(name, name)
-		_ = p.Put(key, value)
+		_ = p.Put(record.NewEntry(key, value), value)
 	}
 	var got []string
 	p.Range("user.name", record.NameTerm("1", ""), record.NameTerm("1", "a"), func(term string, _ *record.Entry) bool {
@@ -211,7 +211,7 @@ func BenchmarkChangeAmongHundredThousandUsers(b *testing.B) {
 	b.ResetTimer()
 	for i := range b.N {
 		p := s.Begin()
-		_ = p.Put(keys[i%len(keys)], []byte(model[keys[i%len(keys)]]))
+		_ = p.Put(record.NewEntry(keys[i%len(keys)], []byte(model[keys[i%len(keys)]])), []byte(model[keys[i%len(keys)]]))
 		s = p.State()
 	}
 }
