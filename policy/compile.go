@@ -34,7 +34,6 @@ type compiled struct {
 	notRes    bool
 	anyRes    bool // trust and resource policies may leave Resource out
 	notPrin   bool
-	void      bool // neither Allow nor Deny
 	principal *principals
 	sid       string
 }
