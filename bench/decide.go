@@ -72,7 +72,7 @@ func decideSection(p *plan) error {
 	digest := "hash and HMAC, " + nanos(hash)
 	row("one user, hot", f[0], digest, hash, "≤ 3 µs", f[0].median() <= 3e3)
 	row(fmt.Sprintf("%d users in rotation", rotated), f[1], digest, hash, "≤ 10 µs", f[1].median() <= 10e3)
-	row("one role session, token cached", f[2], digest, hash, "≤ a long-term key's (of 1.1 for noise)", f[2].median() <= 1.1*f[0].median())
+	row("one role session, token cached", f[2], digest, hash, "≤ the hot user's (within 1.1 ×)", f[2].median() <= 1.1*f[0].median())
 	row("a role session, token never seen", f[3], "Ed25519 verify, "+nanos(sign), sign, "≤ 1.5 × Ed25519 verify", f[3].median() <= 1.5*sign)
 	t.add("of the first, authenticate alone", f[4].cell(), digest, times(f[4].median(), hash), f[4].spread(), "–", "–")
 	t.print(p)

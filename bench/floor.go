@@ -88,7 +88,6 @@ type floorEngine struct {
 	statements []floorStatement
 	exact      [][]int32          // by action
 	prefixes   [][]floorPrefixSet // by service
-	anything   []int32
 }
 
 type floorPrefixSet struct {

@@ -180,11 +180,8 @@ func tail(list []time.Duration) float64 {
 // copyToDisk follows a feed of the view on loopback until the copy is on disk,
 // and says how long that took.
 func (w *world) copyToDisk(v *view.View, dir string) (time.Duration, error) {
-	h := &feed.Hub{Now: time.Now, Heartbeat: func(context.Context) (*record.Head, error) {
-		beat := v.Head
-		beat.Time = time.Now().UnixMilli()
-		beat.Sign(w.head)
-		return &beat, nil
+	h := &feed.Hub{Now: time.Now, Heartbeat: func(context.Context) (*record.Beat, error) {
+		return record.NewBeat(&v.Head, v.Head.Node, time.Now(), w.head), nil
 	}}
 	h.Start(v)
 	server, err := peer.Server(w.head, func(k ed25519.PublicKey) (*record.Node, bool) {
