@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/holdfast-iam/holdfast/arn"
 	"github.com/holdfast-iam/holdfast/internal/authn"
@@ -56,7 +57,7 @@ const (
 // set by authz here too.
 func (s *Server) can(in *Asked, v *view.View) (any, error) {
 	switch {
-	case !actionForm.MatchString(in.Action):
+	case !actionForm.MatchString(in.Action) || strings.HasSuffix(in.Action, ":"):
 		return nil, refuse("action %q is not service:Name, one action", in.Action)
 	case in.Resource == "" || len(in.Resource) > maxText:
 		return nil, refuse("the resource is empty or longer than %d bytes", maxText)

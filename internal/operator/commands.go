@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -100,6 +101,23 @@ func decode(c *operatorpb.Command, in any) error {
 	d.DisallowUnknownFields()
 	if err := d.Decode(in); err != nil {
 		return fmt.Errorf("operator: arguments of %s: %w", c.Name, err)
+	}
+	return exactNames(c.Name, b, reflect.TypeOf(in).Elem())
+}
+
+// exactNames refuses a member whose name is ours in other letters only: the
+// decoder would take "ID" for "id", also beside it.
+func exactNames(command string, object []byte, t reflect.Type) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(object, &members); err != nil {
+		return err
+	}
+	for f := range t.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		delete(members, name)
+	}
+	for name := range members {
+		return fmt.Errorf("operator: arguments of %s: unknown member %q", command, name)
 	}
 	return nil
 }
