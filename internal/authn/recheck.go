@@ -35,6 +35,20 @@ func Recheck(r record.Reader, c *Caller, now time.Time) error {
 	return nil
 }
 
+// At returns a caller who was rechecked on a state as that state has the
+// principal: its record, and so its policies, tags and names, are of then.
+func (c *Caller) At(r record.Reader) (*Caller, error) {
+	if e, ok := r.Entry(c.Principal.Key); ok && e == c.Principal {
+		return c, nil
+	}
+	now, err := claimed(c.ring, r, Claim{Kind: c.Kind, Account: c.Account, ID: c.ID, KeyID: c.KeyID, Session: c.Session})
+	if err != nil {
+		return nil, err
+	}
+	now.Index, now.token = c.Index, c.token
+	return now, nil
+}
+
 // checkKeys says that the long-term key behind the caller is active: its own,
 // or the one that its session was made with.
 func (c *Caller) checkKeys(r record.Reader) error {

@@ -354,3 +354,31 @@ func TestATokenMadeForALongTermKeyIDIsRefused(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestACallerIsAsAnotherStateHasThePrincipal(t *testing.T) {
+	w := newWorld(t)
+	for name, s := range map[string]signer{"user": w.alice, "root": w.root, "session": w.session(nil)} {
+		c := w.caller(s)
+		if same, err := c.At(w.view); err != nil || same != c {
+			t.Errorf("%s: made anew on the same state: %v", name, err)
+		}
+	}
+	user, role := w.caller(w.alice), w.caller(w.session(nil))
+	edit(w, record.Users, account, userID, func(u *record.User) { u.Name, u.Tags = "alicia", []record.Tag{{Key: "k"}} })
+	edit(w, record.Roles, account, roleID, func(r *record.Role) { r.Tags = []record.Tag{{Key: "k"}} })
+	now, err := user.At(w.view)
+	if err != nil || now.ARN != "arn:aws:iam::"+account+":user/team/alicia" || len(now.Form.User.Tags) != 1 || now.KeyID != user.KeyID || now.Kind != authn.User || now.Index != user.Index {
+		t.Errorf("%+v %v", now, err)
+	}
+	now, err = role.At(w.view)
+	if err != nil || len(now.Form.Role.Tags) != 1 || now.Session != role.Session || now.ARN != role.ARN {
+		t.Errorf("%+v %v", now, err)
+	}
+	if len(user.Form.User.Tags) != 0 {
+		t.Error("the caller itself was changed")
+	}
+	w.remove("user", account, userID)
+	if _, err := user.At(w.view); code(t, err) != badToken {
+		t.Errorf("gone: %v", err)
+	}
+}

@@ -113,6 +113,9 @@ func (q *request) write(in any) error {
 			c := q.call(tx, now)
 			c.Seed, c.Made = first.Seed, first.Made
 			var err error
+			if c.Caller, err = q.caller.At(tx); err != nil { // its policies as this commit has them
+				return nil, err
+			}
 			if out, err = q.perform(c, in); err != nil {
 				return nil, err
 			}
