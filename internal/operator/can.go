@@ -64,7 +64,12 @@ func (s *Server) can(in *Asked, v *view.View) (any, error) {
 	case len(in.Context) > maxContext:
 		return nil, refuse("more than %d context keys", maxContext)
 	}
+	seen := map[string]bool{}
 	for key := range in.Context {
+		if seen[record.Fold(key)] {
+			return nil, refuse("context key %s stands twice: condition keys have no case", key)
+		}
+		seen[record.Fold(key)] = true
 		if authz.Reserved(key) && !slices.Contains(authz.NetworkKeys, record.Fold(key)) {
 			return nil, refuse("context key %s is set by the deployment and cannot be given", key)
 		}

@@ -406,6 +406,8 @@ func TestCanAnswersAsTheEngineDecides(t *testing.T) {
 	for i := range maxContext {
 		many.Context[fmt.Sprintf("storage:k%d", i)] = []string{"v"}
 	}
+	twice, _ := json.Marshal(Asked{Principal: alice, Action: "s3:GetObject", Resource: "*", Context: map[string][]string{"aws:SourceIp": {"10.1.2.3"}, "aws:sourceip": {"8.8.8.8"}}})
+	w.refused("a key twice by case", w.signed("can", string(twice)), codes.FailedPrecondition, "stands twice")
 	hundred, _ := json.Marshal(many)
 	good[Told](w, "can", string(hundred))
 	many.Context["storage:one-more"] = nil

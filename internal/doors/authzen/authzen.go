@@ -6,12 +6,17 @@
 package authzen
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"strconv"
 
 	"github.com/holdfast-iam/holdfast/internal/doors/native"
 	"github.com/holdfast-iam/holdfast/internal/fault"
+	"github.com/holdfast-iam/holdfast/internal/record"
 )
 
 // Door serves the AuthZEN paths.
@@ -97,11 +102,11 @@ func (d *Door) metadata(w http.ResponseWriter, r *http.Request) {
 func (d *Door) evaluate(w http.ResponseWriter, r *http.Request) {
 	v, asker, body, err := d.Decider.Enter(r, "holdfast:Authorize")
 	if err != nil {
-		native.Fail(w, err)
+		refuse(w, err)
 		return
 	}
 	var in evaluations
-	if err := json.Unmarshal(body, &in); err != nil { // unknown members are ignored (§5)
+	if err := decode(body, &in); err != nil {
 		native.Fail(w, fault.MalformedInput.Errorf("The body is not an AuthZEN request: %v", err))
 		return
 	}
@@ -133,6 +138,34 @@ func (d *Door) evaluate(w http.ResponseWriter, r *http.Request) {
 	native.Reply(w, v, map[string]any{"evaluations": all})
 }
 
+// refuse answers 401 to who did not prove itself (§10.1.3), where AWS says 403.
+func refuse(w http.ResponseWriter, err error) {
+	code, message := native.Words(err)
+	switch code {
+	case fault.MissingAuthenticationToken.Code, fault.InvalidClientTokenId.Code, fault.ExpiredToken.Code, fault.SignatureDoesNotMatch.Code:
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusUnauthorized)
+		_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]string{"code": code, "message": message}}) // the client may be gone
+	default:
+		native.Fail(w, err)
+	}
+}
+
+// decode reads a body. Unknown members are ignored (§5), and numbers stay as
+// they were written: a condition key's value is text.
+func decode(body []byte, in *evaluations) error {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	if err := d.Decode(in); err != nil {
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("there is more than one JSON value")
+	}
+	return nil
+}
+
 // each runs a batch under its semantic (§7.1.2).
 func each(in *evaluations, ask func(*evaluation) (*decision, error)) ([]*decision, error) {
 	if len(in.Evaluations) > maxEvaluations {
@@ -144,7 +177,7 @@ func each(in *evaluations, ask func(*evaluation) (*decision, error)) ([]*decisio
 		one, err := ask(&e)
 		if err != nil { // §7.2.1: an error of one is its answer
 			code, message := native.Words(err)
-			one = &decision{Context: map[string]any{"error": map[string]string{"code": code, "message": message}}}
+			one = &decision{Context: map[string]any{"error": map[string]any{"status": status(err), "code": code, "message": message}}}
 		}
 		all = append(all, one)
 		switch in.Options.Semantic {
@@ -162,6 +195,14 @@ func each(in *evaluations, ask func(*evaluation) (*decision, error)) ([]*decisio
 		}
 	}
 	return all, nil
+}
+
+// status is what an error would be answered with alone.
+func status(err error) int {
+	if f, ok := fault.From(err); ok {
+		return f.Kind.Status
+	}
+	return fault.InternalFailure.Status
 }
 
 func (e evaluation) over(shared *evaluation) evaluation {
@@ -190,6 +231,9 @@ func translate(e *evaluation) (*native.Question, error) {
 	if e.Subject == nil || e.Resource == nil || e.Action == nil || e.Subject.ID == "" || e.Resource.ID == "" || e.Action.Name == "" {
 		return nil, fault.MissingParameter.Errorf("An evaluation needs subject, resource and action, each with its id or name.")
 	}
+	if e.Subject.Type == "" || e.Resource.Type == "" {
+		return nil, fault.MissingParameter.Errorf("A subject and a resource need a type.")
+	}
 	q := &native.Question{Action: e.Action.Name, Resource: e.Resource.ID, Context: map[string][]string{}}
 	switch e.Subject.Type {
 	case typePrincipal:
@@ -199,7 +243,12 @@ func translate(e *evaluation) (*native.Question, error) {
 	default:
 		return nil, fault.InvalidParameterValue.Errorf("The subject's type is %q, want %s (an ARN) or %s.", e.Subject.Type, typePrincipal, typeHandle)
 	}
+	seen := map[string]bool{}
 	for key, value := range e.Context {
+		if seen[record.Fold(key)] {
+			return nil, fault.InvalidParameterValue.Errorf("Context member %q stands twice: condition keys have no case.", key)
+		}
+		seen[record.Fold(key)] = true
 		values, err := texts(value)
 		if err != nil {
 			return nil, fault.InvalidParameterValue.Errorf("Context member %q: %v", key, err)
@@ -214,8 +263,10 @@ func texts(value any) ([]string, error) {
 	switch v := value.(type) {
 	case string:
 		return []string{v}, nil
-	case bool, float64:
-		return []string{fmt.Sprint(v)}, nil
+	case json.Number:
+		return []string{v.String()}, nil
+	case bool:
+		return []string{strconv.FormatBool(v)}, nil
 	case []any:
 		var all []string
 		for _, item := range v {
