@@ -33,7 +33,7 @@ type Hub struct {
 	Now func() time.Time
 	// Heartbeat returns the head as a linearizable read found it just now,
 	// signed with the present time.
-	Heartbeat func(context.Context) (*record.Head, error)
+	Heartbeat func(context.Context) (*record.Beat, error)
 
 	mu      sync.Mutex
 	ring    *Ring

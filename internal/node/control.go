@@ -185,16 +185,12 @@ func (c *Control) managedPolicies(ctx context.Context) error {
 }
 
 // heartbeat is the head as a linearizable read found it, signed for now.
-func (c *Control) heartbeat(ctx context.Context) (*record.Head, error) {
+func (c *Control) heartbeat(ctx context.Context) (*record.Beat, error) {
 	v, err := c.writer.Linearizable(ctx)
 	if err != nil {
 		return nil, err
 	}
-	h := v.Head
-	h.Time = max(h.Time, time.Now().UnixMilli())
-	h.Node = c.keys.ID
-	h.Sign(c.keys.HeadKey())
-	return &h, nil
+	return record.NewBeat(&v.Head, c.keys.ID, time.Now(), c.keys.HeadKey()), nil
 }
 
 func (c *Control) serve(ctx context.Context, group *errgroup.Group) error {

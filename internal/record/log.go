@@ -84,6 +84,43 @@ func (h *Head) Verify(key ed25519.PublicKey) bool {
 	return len(key) == ed25519.PublicKeySize && ed25519.Verify(key, h.message(), h.Sig)
 }
 
+// Beat is a control-plane node's signed word that the log's end was this when
+// it read it, at a time. It is no commit's head, and cannot be taken for one.
+type Beat struct {
+	Cluster string `json:"cluster"`
+	Lineage string `json:"lineage"`
+	Index   uint64 `json:"index"`
+	Time    int64  `json:"time"` // milliseconds since 1970
+	Node    string `json:"node"`
+	Sig     []byte `json:"sig"`
+}
+
+// beatDomain keeps a beat's signature from meaning anything elsewhere.
+const beatDomain = "holdfast heartbeat 1\n"
+
+// NewBeat signs that the log's end is h, read at a time. It never goes behind
+// the commit's own.
+func NewBeat(h *Head, node string, at time.Time, key ed25519.PrivateKey) *Beat {
+	b := &Beat{Cluster: h.Cluster, Lineage: h.Lineage, Index: h.Index, Time: max(h.Time, at.UnixMilli()), Node: node}
+	b.Sig = ed25519.Sign(key, b.message())
+	return b
+}
+
+func (b *Beat) message() []byte {
+	c := *b
+	c.Sig = nil
+	text, _ := json.Marshal(&c) // plain strings and numbers: cannot fail
+	return append([]byte(beatDomain), text...)
+}
+
+// At returns the time of the reading.
+func (b *Beat) At() time.Time { return time.UnixMilli(b.Time).UTC() }
+
+// Verify says whether the beat carries a signature of the key.
+func (b *Beat) Verify(key ed25519.PublicKey) bool {
+	return len(key) == ed25519.PublicKeySize && ed25519.Verify(key, b.message(), b.Sig)
+}
+
 // Change is one changed key; a nil Value is a deletion.
 type Change struct {
 	Key   Key             `json:"k"`

@@ -52,16 +52,21 @@ func (o *Operator) Verify(root ed25519.PublicKey) bool {
 
 // VerifyHead checks a head against the state r: signed by the head key of an
 // enrolled, unfenced control-plane node.
-func VerifyHead(r Reader, h *Head) error {
-	n, err := Get(r, Nodes, None, h.Node)
+func VerifyHead(r Reader, h *Head) error { return verifyHead(r, h.Node, h.Index, h.Verify) }
+
+// VerifyBeat is the same for a heartbeat.
+func VerifyBeat(r Reader, b *Beat) error { return verifyHead(r, b.Node, b.Index, b.Verify) }
+
+func verifyHead(r Reader, node string, index uint64, verify func(ed25519.PublicKey) bool) error {
+	n, err := Get(r, Nodes, None, node)
 	if err != nil {
-		return fmt.Errorf("record: the head at index %d is of the unknown node %q", h.Index, h.Node)
+		return fmt.Errorf("record: the head at index %d is of the unknown node %q", index, node)
 	}
 	if n.Role != ControlNode || n.Fenced {
-		return fmt.Errorf("record: the head at index %d is of node %s, which may not sign it", h.Index, n.ID)
+		return fmt.Errorf("record: the head at index %d is of node %s, which may not sign it", index, n.ID)
 	}
-	if !h.Verify(n.Head) {
-		return fmt.Errorf("record: the head at index %d is not signed by node %s", h.Index, n.ID)
+	if !verify(n.Head) {
+		return fmt.Errorf("record: the head at index %d is not signed by node %s", index, n.ID)
 	}
 	return nil
 }

@@ -333,11 +333,11 @@ func (f *Follower) heartbeat(text []byte, now time.Time) ([]any, error) {
 	if v == nil {
 		return nil, nil
 	}
-	var h record.Head
+	var h record.Beat
 	if err := json.Unmarshal(text, &h); err != nil {
 		return nil, fmt.Errorf("replica: heartbeat: %w", err)
 	}
-	if err := record.VerifyHead(v, &h); err != nil {
+	if err := record.VerifyBeat(v, &h); err != nil {
 		return nil, err
 	}
 	var out []any

@@ -98,11 +98,8 @@ func follower(t *testing.T, dir string) *Replica {
 // serve starts a hub over the source, on real gRPC.
 func serve(t *testing.T, s *source) (*feed.Hub, string) {
 	t.Helper()
-	h := &feed.Hub{Now: time.Now, Heartbeat: func(context.Context) (*record.Head, error) {
-		beat := s.v.Head
-		beat.Time = time.Now().UnixMilli()
-		beat.Sign(head)
-		return &beat, nil
+	h := &feed.Hub{Now: time.Now, Heartbeat: func(context.Context) (*record.Beat, error) {
+		return record.NewBeat(&s.v.Head, s.v.Head.Node, time.Now(), head), nil
 	}}
 	h.Start(s.v)
 	server, err := peer.Server(head, func(k ed25519.PublicKey) (*record.Node, bool) {

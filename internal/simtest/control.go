@@ -320,10 +320,7 @@ func (s *session) beat() {
 	if c.w.kv.troubled() || !c.w.kv.current(&h) {
 		return
 	}
-	h.Time = max(h.Time, c.clock.wall().UnixMilli())
-	h.Node = "control"
-	h.Sign(headKey)
-	b, err := record.Marshal(&h)
+	b, err := record.Marshal(record.NewBeat(&h, "control", c.clock.wall(), headKey))
 	if err != nil {
 		c.w.fail("heartbeat: %v", err)
 		return
