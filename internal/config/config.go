@@ -14,7 +14,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
+	"strings"
 )
 
 // Config is the file that `holdfast serve control|region --config FILE` reads,
@@ -96,14 +98,34 @@ func Load(path string) (*Config, error) {
 	if err := d.Decode(c); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if d.More() {
-		return nil, fmt.Errorf("%s: more than one JSON value", path)
+	if _, err := d.Token(); err != io.EOF {
+		return nil, fmt.Errorf("%s: there is more than one JSON value", path)
+	}
+	if err := exactKeys(b); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	c.resolve(filepath.Dir(path))
 	if err := c.Check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return c, nil
+}
+
+// exactKeys refuses a key that is ours in other letters only, which the decoder
+// would take, also beside it.
+func exactKeys(b []byte) error {
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(b, &keys); err != nil {
+		return err
+	}
+	for f := range reflect.TypeFor[Config]().Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		delete(keys, name)
+	}
+	for name := range keys {
+		return fmt.Errorf("unknown key %q", name)
+	}
+	return nil
 }
 
 // resolve makes relative paths relative to the file's directory.
@@ -139,6 +161,9 @@ func (c *Config) Check() error {
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		errs = append(errs, errors.New(`"tlsCert" and "tlsKey" go together`))
+	}
+	if c.QuotaBytes < 0 || c.FloorBytes < 0 {
+		errs = append(errs, errors.New(`"quotaBytes" and "floorBytes" are not negative`))
 	}
 	for name, addr := range map[string]string{"api": c.API, "decide": c.Decide} {
 		if addr != "" && c.TLSCert == "" && !c.InsecureHTTP && !Loopback(addr) {
