@@ -124,7 +124,7 @@ const (
 	maxGroupInline   = 5120
 	maxRoleInline    = 10240
 	maxManaged       = 6144
-	maxTrust         = 4096
+	maxTrust         = 2048
 	defaultRoleLimit = 3600
 )
 
