@@ -35,6 +35,9 @@ if ! timeout 120 go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./... >/tmp/gov
 fi
 rm -f /tmp/govulncheck.$$
 
+step "allocations, which the race detector changes"
+go test -run Allocat ./policy
+
 step "tests, with the race detector"
 export HOLDFAST_NOT_RUN=$(mktemp)
 trap 'rm -f "$HOLDFAST_NOT_RUN"' EXIT
