@@ -93,13 +93,17 @@ func (z *Authorizer) Check(r record.Reader, q *Question) error {
 // Sentence words a denial. Reasons about another account's policies are left
 // out: the caller learns that it is denied.
 func (z *Authorizer) Sentence(_ record.Reader, q *Question, d policy.Decision) string {
-	if q.Caller == nil {
-		return fmt.Sprintf("An anonymous caller is not authorized to perform: %s", q.Action)
+	who := "anonymous"
+	if q.Caller != nil {
+		who = q.Caller.ARN
+		if q.Account != "" && q.Account != q.Caller.Account && (d.By == policy.Resource || d.By == policy.ResourceControl) {
+			d = policy.Decision{}
+		}
 	}
-	if q.Account != "" && q.Account != q.Caller.Account && d.By == policy.Resource {
-		d = policy.Decision{}
+	if q.Trust != "" && d.By == policy.Resource {
+		d.By = policy.Trust
 	}
-	return d.Sentence(q.Caller.ARN, q.Action, q.Resource)
+	return d.Sentence(who, q.Action, q.Resource)
 }
 
 // Decide asks the policy engine.
