@@ -74,7 +74,7 @@ func commands() *cobra.Command {
 	}
 	root.PersistentFlags().String("data", "", "data directory of the deployment (default: holdfast-data here or above)")
 	root.AddCommand(upCommand(), auditCommand(), canCommand(), downCommand(), envCommand(), execCommand(), serveCommand(), statusCommand(), waitCommand(),
-		accountCommand(), serviceCommand(), denyCommand(), policyCommand(), sigv4Command(), versionCommand())
+		accountCommand(), serviceCommand(), denyCommand(), nodeCommand(), policyCommand(), sigv4Command(), versionCommand())
 	return root
 }
 

@@ -39,7 +39,7 @@ func execute(cmd *cobra.Command, name string, arguments, out any) error {
 	if err != nil {
 		return usage(err)
 	}
-	if !strings.HasSuffix(name, ".list") && name != "can" {
+	if name != "can" && name != "node.exposed" && !strings.HasSuffix(name, ".list") {
 		where := "on every node"
 		if len(r.Missing) > 0 {
 			where = "not yet on " + strings.Join(r.Missing, ", ")

@@ -69,6 +69,7 @@ func (c *Control) Run(ctx context.Context) error {
 		return err
 	}
 	group.Go(func() error { return c.markKnown(ctx) })
+	group.Go(func() error { return c.renewKeys(ctx) })
 	if err := c.serve(ctx, group); err != nil {
 		return err
 	}

@@ -43,6 +43,12 @@ func (s *Server) command(c *operatorpb.Command) (*command, error) {
 		return reduces(c, createDenial)
 	case "deny.list":
 		return reads(c, func(r record.Reader) (any, error) { return list(r, record.Denials, record.DenialByTarget) })
+	case "node.list":
+		return reads(c, listNodes)
+	case "node.fence":
+		return reduces(c, fenceNode)
+	case "node.exposed":
+		return asks(c, func(in *exposedIn, v *view.View) (any, error) { return exposedKeys(in, v) })
 	case "can":
 		return asks(c, s.can)
 	case "deny.lift":

@@ -1,0 +1,85 @@
+package node
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/keyring"
+	"github.com/holdfast-iam/holdfast/internal/record"
+)
+
+const (
+	renewPause = time.Second // how often fenced nodes are looked for
+	renewGroup = 100         // accounts whose keys one system commit renews
+)
+
+// renewKeys makes new generations of the keys that a fenced node could open:
+// its Region's wrapping key first, then all that is wrapped under it. What is
+// due follows from the state alone, so a crash in between loses nothing.
+func (c *Control) renewKeys(ctx context.Context) error {
+	done := ""
+	for {
+		now, err := c.renewRegions(ctx)
+		if err == nil && now != done {
+			if err = c.renewWrapped(ctx); err == nil {
+				done = now
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			c.Log.Error("renew the keys that a fenced node held", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(renewPause):
+		}
+	}
+}
+
+// renewRegions renews what a fenced node was given, and returns the
+// generations in use.
+func (c *Control) renewRegions(ctx context.Context) (string, error) {
+	due, err := keyring.Compromised(c.writer.View())
+	if err != nil {
+		return "", err
+	}
+	if len(due) > 0 {
+		c.Log.Info("renew the wrapping keys that a fenced node held", "regions", due)
+		if o := c.writer.System(ctx, "renew wrapping keys", c.ring.RenewRegions); o.Err != nil {
+			return "", o.Err
+		}
+	}
+	var used []string
+	err = record.Scan(c.writer.View(), record.RegionKeys, record.RegionKeyByRegion, "", "", func(term string, _ *record.RegionKey) bool {
+		used = append(used, term)
+		return true
+	})
+	return strings.Join(used, " "), err
+}
+
+// renewWrapped renews opening keys and account keys, some accounts a commit.
+func (c *Control) renewWrapped(ctx context.Context) error {
+	due, err := keyring.OpeningDue(c.writer.View())
+	if err != nil {
+		return err
+	}
+	if due {
+		if o := c.writer.System(ctx, "renew opening keys", c.ring.RenewOpening); o.Err != nil {
+			return o.Err
+		}
+	}
+	for after := ""; ; {
+		accounts, err := keyring.AccountsDue(c.writer.View(), after, renewGroup)
+		if err != nil || len(accounts) == 0 {
+			return err
+		}
+		o := c.writer.System(ctx, "renew account keys", func(tx record.Tx, now time.Time) error {
+			return c.ring.RenewAccounts(tx, accounts, now)
+		})
+		if o.Err != nil {
+			return o.Err
+		}
+		after = accounts[len(accounts)-1]
+	}
+}
