@@ -11,6 +11,7 @@ import (
 
 	"github.com/holdfast-iam/holdfast/internal/local"
 	"github.com/holdfast-iam/holdfast/internal/operator"
+	"github.com/holdfast-iam/holdfast/internal/operator/operatorpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/spf13/cobra"
 )
@@ -23,9 +24,12 @@ func execute(cmd *cobra.Command, name string, arguments, out any) error {
 	if err != nil {
 		return usage(err)
 	}
-	key, err := operator.LoadKey(layout.OperatorKey())
+	key, err := operatorKey(cmd, layout)
 	if err != nil {
 		return usage(err)
+	}
+	if file := propose(cmd); file != "" {
+		return proposed(cmd, key, name, arguments, file)
 	}
 	client, err := operator.Dial(layout.OperatorSocket(), key)
 	if err != nil {
@@ -33,6 +37,11 @@ func execute(cmd *cobra.Command, name string, arguments, out any) error {
 	}
 	defer client.Close()
 	r, err := client.Execute(cmd.Context(), name, arguments, out, time.Now())
+	return told(cmd, name, r, err)
+}
+
+// told says what became of a command.
+func told(cmd *cobra.Command, name string, r *operatorpb.Result, err error) error {
 	if errors.Is(err, operator.ErrUnreachable) || errors.Is(err, operator.ErrUnconfirmed) {
 		return unreachable(err)
 	}
@@ -133,13 +142,14 @@ func denyCommand() *cobra.Command {
 	cmd.Flags().StringVar(&account, "account", "", "account of a source identity")
 	cmd.Flags().StringVar(&before, "before", "", "time for sessions-before (RFC 3339; default now)")
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the audit")
+	proposeFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		in := map[string]any{"scope": args[0], "target": args[1], "account": account, "reason": reason}
 		if before != "" {
 			in["before"] = before
 		}
 		var out record.Denial
-		if err := execute(cmd, "deny.create", in, &out); err != nil {
+		if err := execute(cmd, "deny.create", in, &out); err != nil || propose(cmd) != "" {
 			return err
 		}
 		return show(cmd, *format, out, denialHeader, denialRows(&out))
@@ -157,6 +167,7 @@ func denyCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return execute(cmd, "deny.lift", map[string]string{"id": args[0]}, new(record.Denial))
 		}}
+	proposeFlag(lift)
 	cmd.AddCommand(list, lift)
 	return cmd
 }

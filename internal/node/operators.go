@@ -37,7 +37,7 @@ func (c *Control) serveOperators(ctx context.Context, group *errgroup.Group) err
 // commitOperator commits an operator's change and waits for the in-sync nodes.
 func (c *Control) commitOperator(ctx context.Context, ch operator.Change) (operator.Done, error) {
 	var result any
-	o := c.writer.Do(ctx, store.Call{Reduces: ch.Reduces, Apply: func(tx record.Tx, now time.Time, _ uint64) ([]byte, error) {
+	o := c.writer.Do(ctx, store.Call{ID: ch.ID, Reduces: ch.Reduces, Apply: func(tx record.Tx, now time.Time, _ uint64) ([]byte, error) {
 		var err error
 		if result, err = ch.Apply(tx, now); err != nil {
 			return nil, err
@@ -46,6 +46,9 @@ func (c *Control) commitOperator(ctx context.Context, ch operator.Change) (opera
 	}})
 	if o.Err != nil {
 		return operator.Done{}, o.Err
+	}
+	if o.Replayed {
+		return operator.Done{}, &operator.Refused{Reason: "the command was run already, at revision " + record.Revision(o.View.Head.Lineage, o.Index)}
 	}
 	return operator.Done{Revision: record.Revision(o.View.Head.Lineage, o.Index), Missing: c.hub.Wait(ctx, o.Index), Result: result}, nil
 }

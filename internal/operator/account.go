@@ -36,7 +36,7 @@ type idIn struct {
 	ID string `json:"id"`
 }
 
-func (s *Server) createAccount(in *accountIn, _ string, tx record.Tx, now time.Time) (any, error) {
+func (s *Server) createAccount(in *accountIn, _ signers, tx record.Tx, now time.Time) (any, error) {
 	if in.ID == "" {
 		var b [8]byte
 		rand.Read(b[:]) // never fails (crypto/rand)
@@ -92,7 +92,7 @@ func holds(r record.Reader, account string) string {
 	return strings.Join(parts, ", ")
 }
 
-func deleteAccount(in *idIn, _ string, tx record.Tx, _ time.Time) (any, error) {
+func deleteAccount(in *idIn, _ signers, tx record.Tx, _ time.Time) (any, error) {
 	if !accountForm.MatchString(in.ID) {
 		return nil, refuse("account %q is not twelve digits", in.ID)
 	}

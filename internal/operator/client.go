@@ -60,10 +60,11 @@ func (c *Client) Execute(ctx context.Context, name string, arguments, out any, n
 	if err != nil {
 		return nil, err
 	}
-	return c.send(ctx, signed, out)
+	return c.Run(ctx, signed, out)
 }
 
-func (c *Client) send(ctx context.Context, signed *operatorpb.Command, out any) (*operatorpb.Result, error) {
+// Run runs a command that was signed before.
+func (c *Client) Run(ctx context.Context, signed *operatorpb.Command, out any) (*operatorpb.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	r, err := operatorpb.NewOperatorClient(c.conn).Execute(ctx, signed)

@@ -25,43 +25,43 @@ var accountForm = regexp.MustCompile(`^[0-9]{12}$`)
 var own = []string{"iam", "sts", "organizations", "signin", "holdfast"}
 
 // command finds a command by its name; what is not here is refused.
-func (s *Server) command(c *operatorpb.Command) (*command, error) {
+func (s *Server) command(c *operatorpb.Command, by signers) (*command, error) {
 	switch c.Name {
 	case "account.create":
-		return adds(c, s.createAccount)
+		return adds(c, by, s.createAccount)
 	case "account.list":
 		return reads(c, listAccounts)
 	case "account.delete":
-		return reduces(c, deleteAccount)
+		return reduces(c, by, deleteAccount)
 	case "service.create":
-		return adds(c, createService)
+		return adds(c, by, createService)
 	case "service.list":
 		return reads(c, func(r record.Reader) (any, error) { return list(r, record.Services, record.ServiceByName) })
 	case "service.delete":
-		return reduces(c, deleteService)
+		return reduces(c, by, deleteService)
 	case "deny.create":
-		return reduces(c, createDenial)
+		return reduces(c, by, createDenial)
 	case "deny.list":
 		return reads(c, func(r record.Reader) (any, error) { return list(r, record.Denials, record.DenialByTarget) })
 	case "node.list":
 		return reads(c, listNodes)
 	case "node.fence":
-		return reduces(c, fenceNode)
+		return reduces(c, by, fenceNode)
 	case "node.exposed":
 		return asks(c, func(in *exposedIn, v *view.View) (any, error) { return exposedKeys(in, v) })
 	case "can":
 		return asks(c, s.can)
 	case "deny.lift":
-		return adds(c, liftDenial)
+		return adds(c, by, liftDenial)
 	}
 	return nil, fmt.Errorf("operator: there is no command %q", c.Name)
 }
 
 // body is a command that changes something: a pure function of its arguments
 // but for the ids and keys that it makes.
-type body[In any] func(in *In, by string, tx record.Tx, now time.Time) (any, error)
+type body[In any] func(in *In, by signers, tx record.Tx, now time.Time) (any, error)
 
-func adds[In any](c *operatorpb.Command, do body[In]) (*command, error) {
+func adds[In any](c *operatorpb.Command, by signers, do body[In]) (*command, error) {
 	if err := decode(c, new(In)); err != nil {
 		return nil, err
 	}
@@ -70,13 +70,13 @@ func adds[In any](c *operatorpb.Command, do body[In]) (*command, error) {
 		if err := decode(c, in); err != nil {
 			return nil, err
 		}
-		return do(in, c.Operator, tx, now)
+		return do(in, by, tx, now)
 	}}, nil
 }
 
 // reduces is a command that takes something away.
-func reduces[In any](c *operatorpb.Command, do body[In]) (*command, error) {
-	out, err := adds(c, do)
+func reduces[In any](c *operatorpb.Command, by signers, do body[In]) (*command, error) {
+	out, err := adds(c, by, do)
 	if out != nil {
 		out.reduces = true
 	}

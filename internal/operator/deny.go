@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -33,8 +34,8 @@ type denyIn struct {
 	Reason  string      `json:"reason,omitempty"`
 }
 
-func createDenial(in *denyIn, by string, tx record.Tx, now time.Time) (any, error) {
-	if err := checkDenial(in, tx, now); err != nil {
+func createDenial(in *denyIn, by signers, tx record.Tx, now time.Time) (any, error) {
+	if err := checkDenial(in, by, tx, now); err != nil {
 		return nil, err
 	}
 	if in.Scope == record.DenyBefore && in.Before == 0 {
@@ -45,11 +46,11 @@ func createDenial(in *denyIn, by string, tx record.Tx, now time.Time) (any, erro
 	var id [8]byte
 	rand.Read(id[:]) // never fails (crypto/rand)
 	d := &record.Denial{ID: hex.EncodeToString(id[:]), Scope: in.Scope, Target: in.Target, Account: in.Account, Before: in.Before,
-		Reason: in.Reason, By: by, Created: record.At(now)}
+		Reason: in.Reason, By: strings.Join(by, "+"), Created: record.At(now)}
 	return d, record.Put(tx, record.Denials, d)
 }
 
-func checkDenial(in *denyIn, r record.Reader, now time.Time) error {
+func checkDenial(in *denyIn, by signers, r record.Reader, now time.Time) error {
 	t, ok := targets[in.Scope]
 	switch {
 	case !ok:
@@ -69,29 +70,29 @@ func checkDenial(in *denyIn, r record.Reader, now time.Time) error {
 	case in.Scope == record.DenyAccount && !record.Has(r, record.Accounts, in.Target, in.Target):
 		return refuse("there is no account %s", in.Target)
 	case in.Scope == record.DenyMinter:
-		return checkMinter(in.Target, r)
+		return checkMinter(in.Target, by, r)
 	}
 	return nil
 }
 
 // checkMinter: denying a minter ends every session of a node at once, so in
 // production it takes two operators, like revoking its keys.
-func checkMinter(node string, r record.Reader) error {
+func checkMinter(node string, by signers, r record.Reader) error {
 	if !record.Has(r, record.Nodes, record.None, node) {
 		return refuse("there is no node %q", node)
 	}
-	return alone(r, "denying a minter")
+	return two(r, by, "denying a minter")
 }
 
-// alone refuses what takes two operators where the deployment is no
-// development one: this release cannot gather their signatures.
-func alone(r record.Reader, what string) error {
+// two refuses what one operator asks for alone and takes two, where the
+// deployment is no development one.
+func two(r record.Reader, by signers, what string) error {
 	g, err := record.Get(r, record.Geneses, record.None, "genesis")
 	if err != nil {
 		return err
 	}
-	if g.Mode != "development" {
-		return refuse("%s takes two operators in a production deployment", what)
+	if g.Mode != "development" && len(by) < 2 {
+		return refuse("%s takes two operators in a production deployment: write it to a file with --propose, and have another operator `holdfast approve` it", what)
 	}
 	return nil
 }
@@ -99,8 +100,8 @@ func alone(r record.Reader, what string) error {
 var denialForm = regexp.MustCompile(`^[0-9a-f]{16}$`)
 
 // liftDenial leaves a tombstone of the id.
-func liftDenial(in *idIn, _ string, tx record.Tx, _ time.Time) (any, error) {
-	if err := alone(tx, "lifting a denial"); err != nil {
+func liftDenial(in *idIn, by signers, tx record.Tx, _ time.Time) (any, error) {
+	if err := two(tx, by, "lifting a denial"); err != nil {
 		return nil, err
 	}
 	if !denialForm.MatchString(in.ID) {

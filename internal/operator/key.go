@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/keyring"
@@ -74,6 +75,28 @@ func message(c *operatorpb.Command) []byte {
 		b = append(b, part...)
 	}
 	return binary.BigEndian.AppendUint64(b, uint64(c.TimeMs))
+}
+
+// approvalDomain tells an approval from the command itself.
+const approvalDomain = "holdfast operator approval 1\n"
+
+// approval is what another operator signs: the command with whose it is.
+func approval(c *operatorpb.Command) []byte { return append([]byte(approvalDomain), message(c)...) }
+
+// Approve adds an operator's approval to another's command.
+func Approve(c *operatorpb.Command, key *Key) error {
+	if err := key.check(); err != nil {
+		return err
+	}
+	if signedBy(c, key.ID) {
+		return refuse("operator %s has signed this already: another operator approves it", key.ID)
+	}
+	c.Approvals = append(c.Approvals, &operatorpb.Approval{Operator: key.ID, Signature: ed25519.Sign(ed25519.NewKeyFromSeed(key.Seed), approval(c))})
+	return nil
+}
+
+func signedBy(c *operatorpb.Command, id string) bool {
+	return c.Operator == id || slices.ContainsFunc(c.Approvals, func(a *operatorpb.Approval) bool { return a.Operator == id })
 }
 
 // Sign makes a signed command of canonical arguments.

@@ -50,7 +50,7 @@ func node(r record.Reader, id string) (*record.Node, error) {
 // fenceNode takes a node out for good, by one record: nothing that it signs is
 // believed from then on, sessions that it minted included, and no node talks
 // to it. The control plane renews the keys that it held after that.
-func fenceNode(in *nodeIn, _ string, tx record.Tx, _ time.Time) (any, error) {
+func fenceNode(in *nodeIn, _ signers, tx record.Tx, _ time.Time) (any, error) {
 	n, err := node(tx, in.ID)
 	if err != nil {
 		return nil, err

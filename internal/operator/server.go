@@ -9,9 +9,12 @@ package operator
 import (
 	"context"
 	"crypto/ed25519"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,20 +30,28 @@ import (
 // maxSkew is how far a command's time may be from ours.
 const maxSkew = 60 * time.Second
 
+// ProposalLife is how long a command may wait for the approval of another
+// operator. It is shorter than the store remembers call ids, so a command runs
+// once in the whole deployment.
+const ProposalLife = 10 * time.Minute
+
 // Limits on a command, in bytes.
 const (
 	maxArguments = 64 << 10
 	maxName      = 64
 	nonceSize    = 16
+	maxApprovals = 8
 )
 
-// maxNonces bounds the commands that are remembered within twice maxSkew.
+// maxNonces bounds the commands that are remembered while they could be
+// accepted.
 const maxNonces = 4096
 
 // Change is what a command wants committed.
 type Change struct {
+	ID        string // call id: the command commits once, whichever node runs it
 	Operation string
-	By        string          // operator:<id>
+	By        string          // operator:<id>, or operator:<id>+<id>
 	Request   json.RawMessage // the arguments; no command takes a secret
 	Reduces   bool            // takes something away: goes on when the store is almost full
 	Apply     func(tx record.Tx, now time.Time) (any, error)
@@ -64,7 +75,7 @@ type Server struct {
 	Authorizer  *authz.Authorizer // answers the operator's own questions
 
 	mu     sync.Mutex
-	nonces map[nonce]time.Time
+	nonces map[nonce]time.Time // until when each is remembered
 }
 
 // nonce is a nonce of one operator.
@@ -87,10 +98,11 @@ type command struct {
 // Execute runs one command. A command that was refused is FailedPrecondition;
 // one whose commit was not confirmed is Internal.
 func (s *Server) Execute(ctx context.Context, c *operatorpb.Command) (*operatorpb.Result, error) {
-	if err := s.verify(c); err != nil {
+	by, err := s.verify(c)
+	if err != nil {
 		return nil, status.Error(codes.PermissionDenied, err.Error())
 	}
-	do, err := s.command(c)
+	do, err := s.command(c, by)
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
@@ -100,8 +112,8 @@ func (s *Server) Execute(ctx context.Context, c *operatorpb.Command) (*operatorp
 		done.Revision = record.Revision(v.Head.Lineage, v.Head.Index)
 		done.Result, err = do.read(v)
 	} else {
-		done, err = s.Commit(ctx, Change{Operation: "operator:" + c.Name, By: "operator:" + c.Operator, Request: c.Arguments,
-			Reduces: do.reduces, Apply: do.apply})
+		done, err = s.Commit(ctx, Change{ID: "operator:" + c.Operator + ":" + hex.EncodeToString(c.Nonce), Operation: "operator:" + c.Name,
+			By: "operator:" + strings.Join(by, "+"), Request: c.Arguments, Reduces: do.reduces, Apply: do.apply})
 	}
 	var refused *Refused
 	if errors.As(err, &refused) {
@@ -119,22 +131,45 @@ func (s *Server) Execute(ctx context.Context, c *operatorpb.Command) (*operatorp
 
 var errUnsigned = errors.New("operator: the command is not signed by an enrolled operator")
 
-// verify checks form, operator, signature, time and nonce, in this order: what
-// is not signed is remembered nowhere.
-func (s *Server) verify(c *operatorpb.Command) error {
-	if len(c.Nonce) != nonceSize || len(c.Arguments) > maxArguments || len(c.Name) > maxName || len(c.Operator) > maxName {
-		return errors.New("operator: the command is malformed")
+// signers are the operators that signed a command, its own first.
+type signers []string
+
+// verify checks form, operators, signatures, time and nonce, in this order:
+// what is not signed is remembered nowhere.
+func (s *Server) verify(c *operatorpb.Command) (signers, error) {
+	if len(c.Nonce) != nonceSize || len(c.Arguments) > maxArguments || len(c.Name) > maxName || len(c.Operator) > maxName || len(c.Approvals) > maxApprovals {
+		return nil, errors.New("operator: the command is malformed")
 	}
 	public, err := s.public(c.Operator)
 	if err != nil || !ed25519.Verify(public, message(c), c.Signature) {
-		return errUnsigned
+		return nil, errUnsigned
 	}
-	now := s.Now()
+	by, err := s.approved(c)
+	if err != nil {
+		return nil, err
+	}
+	now, life, words := s.Now(), maxSkew, "a minute"
+	if len(by) > 1 {
+		life, words = ProposalLife, "ten minutes"
+	}
 	// Compared as numbers: a time far off does not fit a duration.
-	if ms := now.UnixMilli(); c.TimeMs < ms-maxSkew.Milliseconds() || c.TimeMs > ms+maxSkew.Milliseconds() {
-		return errors.New("operator: the command's time is more than a minute off this node's")
+	if ms := now.UnixMilli(); c.TimeMs < ms-life.Milliseconds() || c.TimeMs > ms+maxSkew.Milliseconds() {
+		return nil, fmt.Errorf("operator: the command's time is more than %s off this node's", words)
 	}
-	return s.once(nonce{c.Operator, string(c.Nonce)}, now)
+	return by, s.once(nonce{c.Operator, string(c.Nonce)}, now, now.Add(life+maxSkew))
+}
+
+// approved checks the approvals: each of another enrolled operator.
+func (s *Server) approved(c *operatorpb.Command) (signers, error) {
+	by := signers{c.Operator}
+	for _, a := range c.Approvals {
+		public, err := s.public(a.Operator)
+		if err != nil || slices.Contains(by, a.Operator) || !ed25519.Verify(public, approval(c), a.Signature) {
+			return nil, errors.New("operator: an approval is not of another enrolled operator")
+		}
+		by = append(by, a.Operator)
+	}
+	return by, nil
 }
 
 // public is the key of an operator that the root enrolled.
@@ -160,14 +195,14 @@ func (s *Server) public(id string) (ed25519.PublicKey, error) {
 // once refuses a nonce that was used within the time in which its command
 // could be accepted. When too many are remembered it refuses new ones rather
 // than forget one.
-func (s *Server) once(n nonce, now time.Time) error {
+func (s *Server) once(n nonce, now, until time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.nonces == nil {
 		s.nonces = map[nonce]time.Time{}
 	}
-	for old, at := range s.nonces {
-		if now.Sub(at) > 2*maxSkew {
+	for old, until := range s.nonces {
+		if now.After(until) {
 			delete(s.nonces, old)
 		}
 	}
@@ -175,8 +210,8 @@ func (s *Server) once(n nonce, now time.Time) error {
 		return errors.New("operator: the command was run already")
 	}
 	if len(s.nonces) >= maxNonces {
-		return fmt.Errorf("operator: more than %d commands within two minutes", maxNonces)
+		return fmt.Errorf("operator: more than %d commands within some minutes", maxNonces)
 	}
-	s.nonces[n] = now
+	s.nonces[n] = until
 	return nil
 }

@@ -127,7 +127,7 @@ func TestWhenTooManyNoncesAreRememberedNewOnesAreRefusedAndNoneForgotten(t *test
 		t.Fatal(err)
 	}
 	for i := range maxNonces - 1 {
-		if err := w.once(nonce{"ann", fmt.Sprint(i)}, w.now); err != nil {
+		if err := w.once(nonce{"ann", fmt.Sprint(i)}, w.now, w.now.Add(2*maxSkew)); err != nil {
 			t.Fatal(err)
 		}
 	}

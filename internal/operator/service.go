@@ -38,7 +38,7 @@ type NewService struct {
 	Keys      []string `json:"keys,omitempty"`
 }
 
-func createService(in *NewService, _ string, tx record.Tx, now time.Time) (any, error) {
+func createService(in *NewService, _ signers, tx record.Tx, now time.Time) (any, error) {
 	s := &record.Service{Name: in.Name, Callers: in.Callers, Scopes: in.Scopes, Hosts: in.Hosts, Actions: in.Actions,
 		Resources: in.Resources, Accounts: in.Accounts, Keys: in.Keys, Created: record.At(now)}
 	if err := checkName(s.Name, tx); err != nil {
@@ -151,7 +151,7 @@ type nameIn struct {
 	Name string `json:"name"`
 }
 
-func deleteService(in *nameIn, _ string, tx record.Tx, _ time.Time) (any, error) {
+func deleteService(in *nameIn, _ signers, tx record.Tx, _ time.Time) (any, error) {
 	if !serviceForm.MatchString(in.Name) {
 		return nil, refuse("there is no service %q", in.Name)
 	}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/local"
+	"github.com/holdfast-iam/holdfast/internal/operator"
+	"github.com/spf13/cobra"
+)
+
+// operatorKey is the key that --operator-key names, or the deployment's own.
+func operatorKey(cmd *cobra.Command, layout local.Layout) (*operator.Key, error) {
+	path, _ := cmd.Flags().GetString("operator-key")
+	if path == "" {
+		path = layout.OperatorKey()
+	}
+	return operator.LoadKey(path)
+}
+
+// proposeFlag is for commands that can take two operators.
+func proposeFlag(cmd *cobra.Command) {
+	cmd.Flags().String("propose", "", "write the signed command to this new file, for another operator to approve, and do not run it")
+}
+
+func propose(cmd *cobra.Command) string {
+	f := cmd.Flags().Lookup("propose")
+	if f == nil {
+		return ""
+	}
+	return f.Value.String()
+}
+
+// proposed writes a command to a file instead of running it.
+func proposed(cmd *cobra.Command, key *operator.Key, name string, arguments any, file string) error {
+	c, err := operator.Sign(key, name, arguments, time.Now())
+	if err != nil {
+		return usage(err)
+	}
+	if err := operator.WriteProposal(file, c); err != nil {
+		return usage(err)
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "holdfast: %s waits in %s until %s: another operator runs it with `holdfast approve %s --yes`\n",
+		name, file, operator.Expires(c).Format(time.TimeOnly), file)
+	return nil
+}
+
+func approveCommand() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{Use: "approve FILE", Short: "Approve and run what another operator has proposed",
+		Long: "Approve and run what another operator has proposed with --propose. Without --yes it only shows what that is.", Args: cobra.ExactArgs(1)}
+	cmd.Flags().BoolVar(&yes, "yes", false, "approve and run it")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := operator.ReadProposal(args[0])
+		if err != nil {
+			return usage(err)
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "holdfast: %s proposes %s %q, good until %s\n", c.Operator, c.Name, c.Arguments, operator.Expires(c).Format(time.TimeOnly))
+		if !yes {
+			return nil
+		}
+		data, _ := cmd.Flags().GetString("data")
+		layout, err := local.Find(data)
+		if err != nil {
+			return usage(err)
+		}
+		key, err := operatorKey(cmd, layout)
+		if err != nil {
+			return usage(err)
+		}
+		if err := operator.Approve(c, key); err != nil {
+			return usage(err)
+		}
+		client, err := operator.Dial(layout.OperatorSocket(), key)
+		if err != nil {
+			return usage(err)
+		}
+		defer client.Close()
+		var out json.RawMessage
+		r, err := client.Run(cmd.Context(), c, &out)
+		if err := told(cmd, c.Name, r, err); err != nil {
+			return err
+		}
+		fmt.Fprintln(cmd.OutOrStdout(), string(out))
+		return nil
+	}
+	return cmd
+}
