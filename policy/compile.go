@@ -32,7 +32,7 @@ type compiled struct {
 	deny      bool
 	notAction bool
 	notRes    bool
-	anyRes    bool // trust and resource policies may leave Resource out
+	anyRes    bool // Resource is left out
 	notPrin   bool
 	principal *principals
 	sid       string
@@ -69,8 +69,7 @@ func compileStatement(s *statement, place int, withVariables bool, names map[str
 		c.resources = make([]pattern, len(s.resources))
 	}
 	for i, r := range s.resources {
-		r = completeARN(r)
-		c.resources[i] = compilePattern(r, true, withVariables, strings.HasPrefix(r, "arn:"))
+		c.resources[i] = compileResource(r, withVariables)
 	}
 	if len(s.conditions) > 0 {
 		c.tests = make([]test, len(s.conditions))

@@ -20,7 +20,8 @@ type test struct {
 	negated    bool
 	ifExists   bool
 	null       bool
-	wantNull   bool
+	wantNull   bool // Null: holds where the key has no value
+	wantValue  bool // Null: holds where it has one
 	bad        bool // unknown operator, or a value that it cannot read
 	name       string
 	keyName    string // as written, as the operator's name
@@ -50,11 +51,11 @@ func compileCondition(c condition, withVariables bool) test {
 		return t
 	}
 	if base == nullOperator {
-		t.null, t.bad = true, len(c.values) != 1
-		if !t.bad {
-			var ok bool
-			t.wantNull, ok = toFlag(c.values[0])
-			t.bad = !ok
+		t.null, t.bad = true, len(c.values) == 0
+		for _, v := range c.values {
+			flag, ok := toFlag(v)
+			t.bad = t.bad || !ok
+			t.wantNull, t.wantValue = t.wantNull || flag, t.wantValue || !flag
 		}
 		return t
 	}
@@ -73,7 +74,10 @@ func (t *test) eval(e *evaluation) verdict {
 	}
 	values, present := e.request.Context.get(t.key, t.mark)
 	if t.null {
-		return verdictOf((len(values) == 0) == t.wantNull)
+		if len(values) == 0 {
+			return verdictOf(t.wantNull)
+		}
+		return verdictOf(t.wantValue)
 	}
 	if !present || len(values) == 0 {
 		switch {
@@ -103,40 +107,41 @@ func emptyTexts(values []string) bool {
 }
 
 // one is a condition without a set operator: any value of the key meets any of
-// the policy's; a negated operator asks that none does.
+// the policy's; a negated operator asks that none does. One value that the
+// operator cannot read spoils all, wherever it stands.
 func (t *test) one(e *evaluation, values []string) verdict {
+	met := false
 	for _, v := range values {
 		switch t.match(e, v) {
-		case yes:
-			return verdictOf(!t.negated)
 		case invalid:
 			return invalid
+		case yes:
+			met = true
 		}
 		if e.left < 0 {
 			break
 		}
 	}
-	return verdictOf(t.negated)
+	return verdictOf(met != t.negated)
 }
 
 // each is ForAllValues and ForAnyValue: every value of the key is judged by
 // itself.
 func (t *test) each(e *evaluation, values []string) verdict {
+	all, some := true, false
 	for _, v := range values {
 		met := t.match(e, v)
 		if met == invalid {
 			return invalid
 		}
 		holds := (met == yes) != t.negated
-		if t.quantifier == forAny && holds {
-			return yes
-		}
-		if t.quantifier == forAll && !holds {
-			return no
-		}
+		all, some = all && holds, some || holds
 		if e.left < 0 {
 			break
 		}
 	}
-	return verdictOf(t.quantifier == forAll)
+	if t.quantifier == forAll {
+		return verdictOf(all)
+	}
+	return verdictOf(some)
 }

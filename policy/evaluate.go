@@ -308,7 +308,7 @@ func (s *survey) conclude(p *Policies, r *Request) (Kind, Type) {
 // "Principal", of role sessions and wildcards).
 func (s *survey) grantsAlone() bool {
 	switch s.resource {
-	case direct, everyone:
+	case everyone, direct:
 		return true
 	case role:
 		return s.boundary && s.session

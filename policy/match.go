@@ -32,8 +32,8 @@ type grant uint8
 const (
 	noGrant  grant = iota
 	account        // the principal's account: its own policies must allow too
+	role           // the role of a session: boundary and session policy still limit
 	everyone       // "*"
-	role           // the role of a session
 	direct         // the user, the session, the federated user, the service itself
 )
 
@@ -53,7 +53,7 @@ func (e *evaluation) begin(r *Request) {
 // covers says whether the statement matches the request but for its
 // conditions, and how it names the principal.
 func (e *evaluation) covers(s *compiled, by Type) (grant, bool) {
-	if !e.actionMatches(s) || !e.resourceMatches(s) {
+	if !e.actionMatches(s) || !e.resourceMatches(s, by) {
 		return noGrant, false
 	}
 	g := e.addressed(s, by)
@@ -101,9 +101,11 @@ func (e *evaluation) actionListed(s *compiled) bool {
 	return false
 }
 
-func (e *evaluation) resourceMatches(s *compiled) bool {
+// resourceMatches: a resource's policy may leave Resource out, and means its
+// resource then. Elsewhere it must not: nothing is allowed then.
+func (e *evaluation) resourceMatches(s *compiled, by Type) bool {
 	if s.anyRes {
-		return true
+		return s.deny || by == Resource
 	}
 	resource := e.request.Resource
 	for i := range s.resources {
@@ -147,11 +149,11 @@ func (e *evaluation) named(s *compiled) grant {
 		return noGrant
 	}
 	if !s.notPrin {
-		return e.listed(s.principal, false)
+		return e.listed(s.principal, s.deny, false)
 	}
 	k := e.request.Principal.Kind
-	bounded := e.bounded && (k == User || k == RoleSession)
-	if !s.deny || !bounded && e.listed(s.principal, true) != noGrant {
+	bounded := e.bounded && (k == User || k == RoleSession || k == FederatedUser)
+	if !s.deny || !bounded && e.listed(s.principal, false, true) != noGrant {
 		return noGrant
 	}
 	return everyone
@@ -159,8 +161,8 @@ func (e *evaluation) named(s *compiled) grant {
 
 // listed finds the strongest way in which a list names the principal. In a
 // NotPrincipal the account alone does not exempt its users: AWS asks that both
-// be listed, and a session's role with them.
-func (e *evaluation) listed(p *principals, negated bool) grant {
+// be listed, and a session's role with them. wide: in doubt it is named.
+func (e *evaluation) listed(p *principals, wide, negated bool) grant {
 	if p.everyone {
 		return everyone
 	}
@@ -168,7 +170,7 @@ func (e *evaluation) listed(p *principals, negated bool) grant {
 	for _, t := range p.byType {
 		for _, v := range t.values {
 			e.left -= 8
-			g := e.is(t.kind, v)
+			g := e.is(t.kind, v, wide)
 			if negated && g == account && e.request.Principal.Kind != RootUser {
 				continue
 			}
@@ -179,11 +181,11 @@ func (e *evaluation) listed(p *principals, negated bool) grant {
 }
 
 // is compares one value of a principal list.
-func (e *evaluation) is(kind, value string) grant {
+func (e *evaluation) is(kind, value string, wide bool) grant {
 	q := &e.request.Principal
 	switch kind {
 	case "AWS":
-		return q.isAWS(value)
+		return q.isAWS(value, wide)
 	case "Service":
 		if q.Kind == Service && slices.Contains(q.Names, value) {
 			return direct
@@ -192,34 +194,32 @@ func (e *evaluation) is(kind, value string) grant {
 		if q.Kind == Federated && slices.Contains(q.Names, value) {
 			return direct
 		}
-	case "CanonicalUser":
-		if q.UniqueID != "" && value == q.UniqueID {
-			return direct
-		}
 	}
-	return noGrant
+	return noGrant // a canonical user id names nobody that we know
 }
 
-func (q *Principal) isAWS(value string) grant {
+// isAWS compares a principal of type AWS. AWS calls {"AWS":"*"} equal to "*"
+// for anonymous users and is silent about services and identities of providers:
+// a Deny names them, an Allow does not.
+func (q *Principal) isAWS(value string, wide bool) grant {
 	switch {
+	case value == "*" && !wide && (q.Kind == Service || q.Kind == Federated):
+		return noGrant
 	case value == "*":
 		return everyone
 	case q.Kind == Anonymous || q.Kind == Service || q.Kind == Federated:
 		return noGrant
+	case q.Account != "" && (value == q.Account || isRootOf(value, q.Account)):
+		return account // the root user is the account
 	case q.RoleARN != "" && value == q.RoleARN:
 		return role
-	case value == q.ARN:
-		if q.Kind == RootUser {
-			return account
-		}
-		return direct
 	case q.UniqueID != "" && value == q.UniqueID:
 		if q.Kind == RoleSession {
 			return role
 		}
 		return direct
-	case q.Account != "" && (value == q.Account || isRootOf(value, q.Account)):
-		return account
+	case q.ARN != "" && value == q.ARN:
+		return direct
 	}
 	return noGrant
 }

@@ -2,8 +2,8 @@ package policy
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
-	"math"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -52,18 +52,18 @@ var operators = map[string]operator{
 	"arnlike":                   {false, compileARN},
 	"arnnotequals":              {true, compileARN},
 	"arnnotlike":                {true, compileARN},
-	"numericequals":             {false, numbers(func(v, o float64) bool { return v == o })},
-	"numericnotequals":          {true, numbers(func(v, o float64) bool { return v == o })},
-	"numericlessthan":           {false, numbers(func(v, o float64) bool { return v < o })},
-	"numericlessthanequals":     {false, numbers(func(v, o float64) bool { return v <= o })},
-	"numericgreaterthan":        {false, numbers(func(v, o float64) bool { return v > o })},
-	"numericgreaterthanequals":  {false, numbers(func(v, o float64) bool { return v >= o })},
-	"dateequals":                {false, dates(time.Time.Equal)},
-	"datenotequals":             {true, dates(time.Time.Equal)},
-	"datelessthan":              {false, dates(time.Time.Before)},
-	"datelessthanequals":        {false, dates(func(v, o time.Time) bool { return !v.After(o) })},
-	"dategreaterthan":           {false, dates(time.Time.After)},
-	"dategreaterthanequals":     {false, dates(func(v, o time.Time) bool { return !v.Before(o) })},
+	"numericequals":             {false, ordered(toNumber, decimal.compare, equal)},
+	"numericnotequals":          {true, ordered(toNumber, decimal.compare, equal)},
+	"numericlessthan":           {false, ordered(toNumber, decimal.compare, less)},
+	"numericlessthanequals":     {false, ordered(toNumber, decimal.compare, lessOrEqual)},
+	"numericgreaterthan":        {false, ordered(toNumber, decimal.compare, greater)},
+	"numericgreaterthanequals":  {false, ordered(toNumber, decimal.compare, greaterOrEqual)},
+	"dateequals":                {false, ordered(toDate, time.Time.Compare, equal)},
+	"datenotequals":             {true, ordered(toDate, time.Time.Compare, equal)},
+	"datelessthan":              {false, ordered(toDate, time.Time.Compare, less)},
+	"datelessthanequals":        {false, ordered(toDate, time.Time.Compare, lessOrEqual)},
+	"dategreaterthan":           {false, ordered(toDate, time.Time.Compare, greater)},
+	"dategreaterthanequals":     {false, ordered(toDate, time.Time.Compare, greaterOrEqual)},
 	"bool":                      {false, compileFlags},
 	"binaryequals":              {false, compileBinaries},
 	"ipaddress":                 {false, compilePrefixes},
@@ -178,7 +178,7 @@ func compileARN(values []string, withVariables bool) (matcher, bool) {
 		readable = readable && (p.shape == variables || p.shape == anything || strings.Count(p.text, ":") >= 5)
 	}
 	return func(e *evaluation, value string) verdict {
-		if strings.Count(value, ":") < 5 {
+		if !strings.HasPrefix(value, "arn:") || strings.Count(value, ":") < 5 {
 			return no
 		}
 		for i := range list {
@@ -202,24 +202,21 @@ func parsed[T any](values []string, read func(string) (T, bool)) ([]T, bool) {
 	return list, all
 }
 
-func numbers(compare func(value, operand float64) bool) func([]string, bool) (matcher, bool) {
-	return func(values []string, _ bool) (matcher, bool) {
-		list, ok := parsed(values, toNumber)
-		return func(e *evaluation, value string) verdict {
-			e.left -= 16 + len(list)
-			n, ok := toNumber(value)
-			return among(list, ok, func(o float64) bool { return compare(n, o) })
-		}, ok
-	}
-}
+// The relations of numbers and dates, by how a value compares with the policy's.
+func equal(order int) bool          { return order == 0 }
+func less(order int) bool           { return order < 0 }
+func lessOrEqual(order int) bool    { return order <= 0 }
+func greater(order int) bool        { return order > 0 }
+func greaterOrEqual(order int) bool { return order >= 0 }
 
-func dates(compare func(value, operand time.Time) bool) func([]string, bool) (matcher, bool) {
+// ordered is an operator on numbers or dates.
+func ordered[T any](read func(string) (T, bool), compare func(value, operand T) int, holds func(order int) bool) func([]string, bool) (matcher, bool) {
 	return func(values []string, _ bool) (matcher, bool) {
-		list, ok := parsed(values, toDate)
+		list, ok := parsed(values, read)
 		return func(e *evaluation, value string) verdict {
-			e.left -= 64 + len(list)
-			t, ok := toDate(value)
-			return among(list, ok, func(o time.Time) bool { return compare(t, o) })
+			e.left -= 64 + len(value)*(1+len(list))
+			v, ok := read(value)
+			return among(list, ok, func(o T) bool { return holds(compare(v, o)) })
 		}, ok
 	}
 }
@@ -227,7 +224,7 @@ func dates(compare func(value, operand time.Time) bool) func([]string, bool) (ma
 // among says whether any of the policy's values is met by the request's, which
 // readable says could be read.
 func among[T any](list []T, readable bool, met func(T) bool) verdict {
-	if !readable && len(list) > 0 {
+	if !readable {
 		return invalid
 	}
 	for _, o := range list {
@@ -251,11 +248,17 @@ func compileFlags(values []string, withVariables bool) (matcher, bool) {
 	return func(e *evaluation, value string) verdict {
 		e.left -= 8
 		f, ok := toFlag(value)
-		return among(list, ok, func(p pattern) bool {
-			text, known := p.expand(e)
-			o, ok := toFlag(text)
-			return known && ok && f == o
-		})
+		met := false
+		for i := range list {
+			text, known := list[i].expand(e)
+			o, read := toFlag(text)
+			ok = ok && (read || !known)
+			met = met || known && f == o
+		}
+		if !ok {
+			return invalid
+		}
+		return verdictOf(met)
 	}, readable
 }
 
@@ -306,16 +309,51 @@ func toBinary(s string) ([]byte, bool) {
 	return b, err == nil
 }
 
-func toNumber(s string) (float64, bool) {
-	n, err := strconv.ParseFloat(s, 64)
-	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) || strings.ContainsAny(s, "eExXpP_") {
-		return 0, false
-	}
-	return n, true
+// decimal is a number, compared exactly: its digits before and behind the
+// point, without zeros that do not count. Zero is not negative.
+type decimal struct {
+	negative        bool
+	whole, fraction string
 }
 
-// dateForms are the ISO 8601 forms of the W3C profile that AWS takes.
-var dateForms = []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05", "2006-01-02", "2006-01", "2006"}
+// toNumber reads an integer or decimal (IAM User Guide, "Numeric condition
+// operators"); AWS names no exponents.
+func toNumber(s string) (decimal, bool) {
+	s, negative := strings.CutPrefix(s, "-")
+	if !negative {
+		s = strings.TrimPrefix(s, "+")
+	}
+	whole, fraction, point := strings.Cut(s, ".")
+	if !digitsOnly(whole) || point && !digitsOnly(fraction) {
+		return decimal{}, false
+	}
+	whole, fraction = strings.TrimLeft(whole, "0"), strings.TrimRight(fraction, "0")
+	return decimal{negative && (whole != "" || fraction != ""), whole, fraction}, true
+}
+
+func (d decimal) compare(o decimal) int {
+	if d.negative != o.negative {
+		if d.negative {
+			return -1
+		}
+		return 1
+	}
+	order := cmp.Compare(len(d.whole), len(o.whole))
+	if order == 0 {
+		order = cmp.Compare(d.whole, o.whole)
+	}
+	if order == 0 {
+		order = cmp.Compare(d.fraction, o.fraction)
+	}
+	if d.negative {
+		return -order
+	}
+	return order
+}
+
+// dateForms are the forms of ISO 8601 that the W3C's note names, which AWS
+// refers to. A time has a zone.
+var dateForms = []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02", "2006-01", "2006"}
 
 // toDate reads ISO 8601, or seconds since 1970: digits alone, but for four,
 // which are a year.
@@ -323,6 +361,9 @@ func toDate(s string) (time.Time, bool) {
 	if len(s) != 4 && len(s) <= 18 && digitsOnly(s) {
 		n, err := strconv.ParseInt(s, 10, 64)
 		return time.Unix(n, 0), err == nil
+	}
+	if len(s) > len("2006-01-02") && (len(s) < len("2006-01-02T15:04Z") || s[13] != ':' || strings.Contains(s, ",")) {
+		return time.Time{}, false // Go's parser takes an hour of one digit, and a comma for the point
 	}
 	for _, form := range dateForms {
 		if t, err := time.Parse(form, s); err == nil {

@@ -2,14 +2,15 @@ package policy
 
 import (
 	"strings"
+	"unicode/utf8"
 	"unsafe"
 )
 
-// In a compiled pattern anyText stands for * and anyByte for ?. Both are bytes
+// In a compiled pattern anyText stands for * and anyChar for ?. Both are bytes
 // that no policy may hold, so a literal star of a substituted value stays one.
 const (
 	anyText = 0x00
-	anyByte = 0x01
+	anyChar = 0x01
 )
 
 // shape is how a pattern is matched, found when it is compiled.
@@ -41,7 +42,8 @@ type more struct {
 // part is a literal, or a variable.
 type part struct {
 	text     string
-	variable string // folded key; "" for a literal part
+	named    bool   // a variable: text is made in the request
+	variable string // folded key
 	mark     uint32
 	fallback *string
 }
@@ -49,10 +51,30 @@ type part struct {
 // compilePattern reads wildcards, and variables where they count. An ARN's
 // first five parts are matched one by one.
 func compilePattern(s string, wildcards, withVariables, arn bool) pattern {
-	if !withVariables || !strings.Contains(s, "${") {
+	return compileFrom(s, 0, wildcards, withVariables, arn)
+}
+
+// compileResource is compilePattern for a Resource, where an ARN takes
+// variables behind its fifth colon only (IAM User Guide, "Variables").
+func compileResource(s string, withVariables bool) pattern {
+	s = completeARN(s)
+	if !strings.HasPrefix(s, "arn:") {
+		return compilePattern(s, true, withVariables, false)
+	}
+	head := 0
+	for range 5 {
+		head += strings.IndexByte(s[head:], ':') + 1
+	}
+	return compileFrom(s, head, true, withVariables, true)
+}
+
+// compileFrom reads variables from a place on.
+func compileFrom(s string, from int, wildcards, withVariables, arn bool) pattern {
+	if !withVariables || !strings.Contains(s[from:], "${") {
 		return shaped(literal(s, wildcards), arn)
 	}
-	var parts []part
+	parts := []part{{text: literal(s[:from], wildcards)}}
+	s = s[from:]
 	plain := true
 	for {
 		i := strings.Index(s, "${")
@@ -64,7 +86,7 @@ func compilePattern(s string, wildcards, withVariables, arn bool) pattern {
 			break
 		}
 		v := compileVariable(s[i+2 : i+j])
-		plain = plain && v.variable == ""
+		plain = plain && !v.named
 		parts = append(parts, part{text: literal(s[:i], wildcards)}, v)
 		s = s[i+j+1:]
 	}
@@ -105,7 +127,7 @@ func compileVariable(s string) part {
 		return part{text: s} // the character itself
 	}
 	name, rest, ok := strings.Cut(s, ",")
-	v := part{variable: fold(strings.TrimSpace(name))}
+	v := part{named: true, variable: fold(strings.TrimSpace(name))}
 	v.mark = markOf(v.variable)
 	if ok {
 		rest = strings.TrimSpace(rest)
@@ -126,14 +148,14 @@ func literal(s string, wildcards bool) string {
 		case '*':
 			return anyText
 		case '?':
-			return anyByte
+			return anyChar
 		}
 		return r
 	}, s)
 }
 
 func wild(s string) bool {
-	return strings.IndexByte(s, anyText) >= 0 || strings.IndexByte(s, anyByte) >= 0
+	return strings.IndexByte(s, anyText) >= 0 || strings.IndexByte(s, anyChar) >= 0
 }
 
 // how says what a pattern whose text is made in the request is matched as.
@@ -181,7 +203,7 @@ func (p *pattern) expand(e *evaluation) (string, bool) {
 	b := e.buffer[:0]
 	for i := range p.more.parts {
 		x := &p.more.parts[i]
-		if x.variable == "" {
+		if !x.named {
 			b = append(b, x.text...)
 			continue
 		}
@@ -212,11 +234,14 @@ func (e *evaluation) glob(pattern, s string) bool {
 		case p < len(pattern) && pattern[p] == anyText:
 			star, mark = p, i
 			p++
-		case p < len(pattern) && (pattern[p] == anyByte || pattern[p] == s[i]):
+		case p < len(pattern) && pattern[p] == anyChar:
+			p++
+			i += width(s[i:])
+		case p < len(pattern) && pattern[p] == s[i]:
 			p++
 			i++
 		case star >= 0:
-			mark++
+			mark += width(s[mark:])
 			p, i = star+1, mark
 		default:
 			e.left -= steps
@@ -232,6 +257,16 @@ func (e *evaluation) glob(pattern, s string) bool {
 	}
 	e.left -= steps
 	return p == len(pattern)
+}
+
+// width is how many bytes the first character has; a byte that is no UTF-8 is
+// one of its own.
+func width(s string) int {
+	if s[0] < utf8.RuneSelf {
+		return 1
+	}
+	_, n := utf8.DecodeRuneInString(s)
+	return n
 }
 
 // matchARN matches part by part: a wildcard does not reach over the colons of

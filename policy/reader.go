@@ -257,6 +257,10 @@ func (r *reader) escaped(start int) string {
 			r.fail("this escape is none of JSON")
 			return ""
 		}
+		if v < 0x20 && v != '\t' && v != '\n' && v != '\r' {
+			r.fail("a policy holds no control characters") // as AWS's pattern of a document; ours mean wildcards when compiled
+			return ""
+		}
 		b = utf8.AppendRune(b, v)
 		r.at += n
 	}

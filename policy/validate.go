@@ -2,6 +2,7 @@ package policy
 
 import (
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -195,7 +196,7 @@ func (c *condition) validate() error {
 		return errVendor
 	}
 	if base == nullOperator {
-		if len(c.values) != 1 || !isFlag(c.values[0]) {
+		if len(c.values) == 0 || slices.ContainsFunc(c.values, func(v string) bool { return !isFlag(v) }) {
 			return errSyntax
 		}
 		return nil

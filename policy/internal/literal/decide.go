@@ -11,35 +11,27 @@ type Answer struct {
 }
 
 // Decide answers one line of `policy eval`. A line that cannot be read has Err and no decision.
-// Source: IAM User Guide, "How AWS enforcement code logic evaluates requests to allow or deny access" and
-// "Cross-account policy evaluation logic".
 func Decide(line []byte) Answer {
 	id, req, pol, err := readLine(line)
 	if err != nil {
 		return Answer{ID: id, Err: err}
 	}
-	decision, by := decide(&req, onlyApplicable(&req, pol))
+	decision, by := pol.Decide(&req)
 	return Answer{ID: id, Decision: decision, DecidedBy: by}
 }
 
-// onlyApplicable drops the types of policy that do not apply to the principal.
-func onlyApplicable(req *request, pol policies) policies {
-	who := req.principal
-	if who.kind != "AWS" && who.kind != "RootUser" {
-		// Nobody's user, role or account: identity-based policies, boundaries, session policies and SCPs are attached
-		// to something that these principals do not have.
-		pol.identity, pol.boundary, pol.session, pol.serviceControl = nil, nil, nil, nil
-	}
-	// RCPs do apply to service principals: AWS's example EnforceConfusedDeputyProtection "requires that AWS service
-	// principals accessing your resources only do so on behalf of requests from your organization".
-	if strings.Contains(who.roleARN, ":role/aws-service-role/") {
+// Decide decides a request.
+// Source: IAM User Guide, "How AWS enforcement code logic evaluates requests to allow or deny access" and
+// "Cross-account policy evaluation logic".
+func (pol *Policies) Decide(req *Request) (decision, by string) {
+	if req.Principal.ServiceLinked {
 		// "SCPs do not affect any service-linked role"; "RCPs can't be used to restrict … calls by service-linked roles".
-		pol.serviceControl, pol.resourceControl = nil, nil
+		// RCPs do apply to service principals: AWS's example EnforceConfusedDeputyProtection "requires that AWS service
+		// principals accessing your resources only do so on behalf of requests from your organization".
+		others := *pol
+		others.serviceControl, others.resourceControl = nil, nil
+		pol = &others
 	}
-	return pol
-}
-
-func decide(req *request, pol policies) (decision, by string) {
 	// Deny evaluation: "In all those policies, the enforcement code looks for a Deny statement that applies".
 	if by, ok := explicitDeny(req, pol); ok {
 		return "ExplicitDeny", by
@@ -57,49 +49,50 @@ func decide(req *request, pol policies) (decision, by string) {
 	}
 	granted := grantOf(pol.resource, req, pol)
 	switch {
-	case req.principal.kind != "AWS" && req.principal.kind != "RootUser":
+	case req.Principal.Kind != "AWS" && req.Principal.Kind != "RootUser":
+		// Nobody's user, role or account: there is no identity-based policy that could allow.
 		if granted == grantsNothing {
 			return "ImplicitDeny", "resource"
 		}
 		return "Allowed", "resource"
-	case req.principal.account == req.resourceAccount:
+	case req.ResourceAccount == "" || req.Principal.Account == req.ResourceAccount:
 		return sameAccount(req, pol, granted)
 	}
 	return crossAccount(req, pol, granted)
 }
 
-func explicitDeny(req *request, pol policies) (string, bool) {
-	types := []struct {
-		name string
-		list []document
+func explicitDeny(req *Request, pol *Policies) (string, bool) {
+	for _, t := range [...]struct {
+		name   string
+		levels [][]document
 	}{
-		{"serviceControl", flatten(pol.serviceControl)}, {"resourceControl", flatten(pol.resourceControl)},
-		{"resource", pol.resource}, {"identity", pol.identity}, {"boundary", pol.boundary}, {"session", pol.session},
-		{"endpoint", pol.endpoint},
-	}
-	for _, t := range types {
-		for _, doc := range t.list {
-			for i := range doc.statements {
-				st := &doc.statements[i]
-				if st.deny && applies(st, doc.variables, req, pol) != grantsNothing {
-					return t.name, true
-				}
+		{"serviceControl", pol.serviceControl}, {"resourceControl", pol.resourceControl}, {"resource", [][]document{pol.resource}},
+		{"identity", [][]document{pol.identity}}, {"boundary", [][]document{pol.boundary}}, {"session", [][]document{pol.session}},
+		{"endpoint", [][]document{pol.endpoint}},
+	} {
+		for _, level := range t.levels {
+			if denies(level, req, pol) {
+				return t.name, true
 			}
 		}
 	}
 	return "", false
 }
 
-func flatten(levels [][]document) []document {
-	var all []document
-	for _, level := range levels {
-		all = append(all, level...)
+func denies(list []document, req *Request, pol *Policies) bool {
+	for _, doc := range list {
+		for i := range doc.statements {
+			st := &doc.statements[i]
+			if st.deny && applies(st, doc.variables, req, pol) != grantsNothing {
+				return true
+			}
+		}
 	}
-	return all
+	return false
 }
 
 // sameAccount follows "Policy evaluation for requests within a single account".
-func sameAccount(req *request, pol policies, granted grant) (decision, by string) {
+func sameAccount(req *Request, pol *Policies, granted grant) (decision, by string) {
 	// "If a resource-based policy grants permission directly to the IAM user or the session principal that is making
 	// the request, then an implicit deny in an identity-based policy, a permissions boundary, or a session policy does
 	// not impact the final decision."
@@ -108,7 +101,7 @@ func sameAccount(req *request, pol policies, granted grant) (decision, by string
 	}
 	// "IAM role trust policies and KMS key policies are exceptions to this logic, because they must explicitly allow
 	// access for principals."
-	if granted == grantsNothing && mustBeAllowedByResource(req) {
+	if granted == grantsNothing && pol.requiresResource {
 		return "ImplicitDeny", "resource"
 	}
 	// "Resource-based policies that grant permissions to an IAM role ARN are limited by an implicit deny in a
@@ -127,7 +120,7 @@ func sameAccount(req *request, pol policies, granted grant) (decision, by string
 
 // crossAccount: "AWS performs two evaluations … The request is allowed only if both evaluations return a decision of
 // Allow." What names a session or a user directly is good "within the same account" only.
-func crossAccount(req *request, pol policies, granted grant) (decision, by string) {
+func crossAccount(req *Request, pol *Policies, granted grant) (decision, by string) {
 	by = identityAllows(req, pol)
 	if by == "" {
 		return "ImplicitDeny", "identity"
@@ -143,8 +136,8 @@ func crossAccount(req *request, pol policies, granted grant) (decision, by strin
 
 // identityAllows: "By default, all requests are implicitly denied with the exception of the AWS account root user,
 // which has full access."
-func identityAllows(req *request, pol policies) string {
-	if req.principal.kind == "RootUser" {
+func identityAllows(req *Request, pol *Policies) string {
+	if req.Principal.Kind == "RootUser" {
 		return "root"
 	}
 	if pol.identity != nil && permits(pol.identity, req, pol) {
@@ -154,13 +147,13 @@ func identityAllows(req *request, pol policies) string {
 }
 
 // limitedBy checks the permissions boundary, then the session policy.
-func limitedBy(req *request, pol policies) string {
+func limitedBy(req *Request, pol *Policies) string {
 	if !permits(pol.boundary, req, pol) {
 		return "boundary"
 	}
 	// "If there is no session policy, the code checks whether the principal is a role session. If [so] the request is
 	// Allowed. Otherwise, the request is implicitly denied": a federated user has no permissions without one.
-	if pol.session == nil && strings.Contains(req.principal.arn, ":federated-user/") {
+	if pol.session == nil && strings.Contains(req.Principal.ARN, ":federated-user/") {
 		return "session"
 	}
 	if !permits(pol.session, req, pol) {
@@ -170,26 +163,26 @@ func limitedBy(req *request, pol policies) string {
 }
 
 // mustBeAllowedByResource: a role for the calls that its trust policy is for, or a KMS key.
-func mustBeAllowedByResource(req *request) bool {
-	part := strings.SplitN(req.resource, ":", 6)
+func mustBeAllowedByResource(req *Request) bool {
+	part := strings.SplitN(req.Resource, ":", 6)
 	if len(part) != 6 {
 		return false
 	}
-	action := strings.ToLower(req.action)
+	action := strings.ToLower(req.Action)
 	role := part[2] == "iam" && strings.HasPrefix(part[5], "role/")
 	return role && strings.HasPrefix(action, "sts:") ||
 		part[2] == "kms" && strings.HasPrefix(part[5], "key/") && strings.HasPrefix(action, "kms:")
 }
 
 // permits: an absent type restricts nothing; a present one needs an Allow.
-func permits(list []document, req *request, pol policies) bool {
+func permits(list []document, req *Request, pol *Policies) bool {
 	return list == nil || grantOf(list, req, pol) != grantsNothing
 }
 
 // everyLevelAllows: "there must be an explicit Allow statement at every level from the root through each OU in the
 // direct path to the account (including the target account itself)".
 // Source: Organizations User Guide, "SCP evaluation".
-func everyLevelAllows(levels [][]document, req *request, pol policies) bool {
+func everyLevelAllows(levels [][]document, req *Request, pol *Policies) bool {
 	if levels == nil {
 		return true
 	}
@@ -202,12 +195,12 @@ func everyLevelAllows(levels [][]document, req *request, pol policies) bool {
 }
 
 // grantOf is the best that the Allow statements of a list grant.
-func grantOf(list []document, req *request, pol policies) grant {
+func grantOf(list []document, req *Request, pol *Policies) grant {
 	best := grantsNothing
 	for _, doc := range list {
 		for i := range doc.statements {
 			st := &doc.statements[i]
-			if !st.deny {
+			if st.allow {
 				best = max(best, applies(st, doc.variables, req, pol))
 			}
 		}
@@ -216,28 +209,28 @@ func grantOf(list []document, req *request, pol policies) grant {
 }
 
 // applies says whether a statement applies to the request, and how it names the principal.
-func applies(st *statement, variables bool, req *request, pol policies) grant {
+func applies(st *statement, variables bool, req *Request, pol *Policies) grant {
 	if !actionApplies(st, req) || !resourceApplies(st, variables, req) || !conditionsHold(st, variables, req) {
 		return grantsNothing
 	}
 	return principalApplies(st, req, pol)
 }
 
-func actionApplies(st *statement, req *request) bool {
+func actionApplies(st *statement, req *Request) bool {
 	listed := false
 	for _, pattern := range st.actions {
-		listed = listed || matchesAction(pattern, req.action)
+		listed = listed || matchesAction(pattern, req.Action)
 	}
 	return listed != st.notAction
 }
 
-func resourceApplies(st *statement, variables bool, req *request) bool {
+func resourceApplies(st *statement, variables bool, req *Request) bool {
 	if st.everyResource {
 		return true
 	}
 	listed := false
 	for _, pattern := range st.resources {
-		listed = listed || matchesResource(pattern, req.resource, variables, req)
+		listed = listed || matchesResource(pattern, req.Resource, variables, req)
 	}
 	return listed != st.notResource
 }

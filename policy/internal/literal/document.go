@@ -12,6 +12,7 @@ type document struct {
 }
 
 type statement struct {
+	allow         bool
 	deny          bool
 	principal     []namedPrincipal
 	notPrincipal  []namedPrincipal
@@ -22,6 +23,8 @@ type statement struct {
 	resources     []string
 	notResource   bool
 	everyResource bool // a trust or topic policy without Resource: the resource is what the policy is attached to
+	everyone      bool // a policy of an identity, or one that names nobody
+	wrong         bool // AWS would not store it
 	conditions    []condition
 }
 
@@ -97,10 +100,7 @@ func readElement(st *statement, field member) (err error) {
 	switch field.name {
 	case "Sid":
 	case "Effect":
-		if field.value != "Allow" && field.value != "Deny" {
-			return fmt.Errorf("unknown Effect %v", field.value)
-		}
-		st.deny = field.value == "Deny"
+		st.allow, st.deny = field.value == "Allow", field.value == "Deny" // "The Effect value is case sensitive"
 	case "Principal":
 		st.hasPrincipal = true
 		st.principal, err = readPrincipal(field.value)
@@ -121,30 +121,18 @@ func readElement(st *statement, field member) (err error) {
 	return err
 }
 
-// checkElements: which elements a statement must and may have, by the type of its policy.
+// checkElements notes what AWS would not store: a statement with a Principal where none may stand, or without an element
+// that it must have. Nothing is granted by it, and what it would deny is denied.
 func checkElements(st *statement, seen map[string]bool, policyType string) error {
-	if !seen["Effect"] {
-		return errors.New("a statement needs an Effect")
-	}
-	if seen["Action"] == seen["NotAction"] {
-		return errors.New("a statement needs one of Action and NotAction")
-	}
-	if seen["Resource"] && seen["NotResource"] {
-		return errors.New("a statement has one of Resource and NotResource")
+	if seen["Action"] && seen["NotAction"] || seen["Resource"] && seen["NotResource"] || seen["Principal"] && seen["NotPrincipal"] {
+		return errors.New("a statement has one of Action and NotAction, Resource and NotResource, Principal and NotPrincipal")
 	}
 	named := policyType == "resource" || policyType == "endpoint" || policyType == "resourceControl"
-	if !seen["Resource"] && !seen["NotResource"] {
-		if !named {
-			return errors.New("a statement needs one of Resource and NotResource")
-		}
-		st.everyResource = true
-	}
-	if named && seen["Principal"] == seen["NotPrincipal"] {
-		return errors.New("a statement of a resource-based policy needs one of Principal and NotPrincipal")
-	}
-	if !named && (seen["Principal"] || seen["NotPrincipal"]) {
-		return errors.New("you cannot use the Principal element in an identity-based policy")
-	}
+	names := seen["Principal"] || seen["NotPrincipal"]
+	st.everyResource = !seen["Resource"] && !seen["NotResource"]
+	st.everyone = !names || !named
+	// "You must use the Principal element in resource-based policies", and "cannot in an identity-based policy".
+	st.wrong = names && !named || !names && policyType == "resource" || st.everyResource && policyType != "resource"
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 )
 
 // The alphabets are small, so that what a policy names is often what a request has, and nearly so the rest of the time.
@@ -13,39 +14,28 @@ const (
 )
 
 var (
-	requestActions = []string{"s3:GetObject", "s3:GetObject", "s3:GetObject", "s3:PutObject", "S3:getobject", "kms:Decrypt", "sts:AssumeRole"}
-	policyActions  = []string{"*", "*", "*", "s3:*", "s3:*", "s3:Get*", "s3:GetObject", "S3:GETOBJECT", "s3:?etObject", "s3:Put*", "s3:GetObjec", "kms:*", "sts:*"}
+	policyActions = []string{"*", "*", "*", "s3:*", "s3:*", "s3:Get*", "s3:GetObject", "S3:GETOBJECT", "s3:?etObject", "s3:Put*", "s3:GetObjec", "kms:*", "sts:*",
+		"*:GetObject", "s?:Get*", "s3:*Obj*t", "s3*", "s3", "s3:GetObject?", "kms:Decrypt", "sts:AssumeRole", "sts:Assume*", "k*:*"}
 
-	requestResources = []string{"arn:aws:s3:::b/a", "arn:aws:s3:::b/a", "arn:aws:s3:::b/alice", "arn:aws:s3:::b/a*", "arn:aws:s3:::b/A",
-		"arn:aws:s3:::b/x:a", "arn:aws:sqs:us-east-1:" + home + ":q", "arn:aws:kms:us-east-1:" + home + ":key/k", "arn:aws:iam::" + home + ":role/R", "*"}
 	policyResources = []string{"*", "*", "*", "arn:aws:s3:::b/*", "arn:aws:s3:::b/*", "arn:aws:s3:::b/a", "arn:aws:s3:::b/?", "arn:aws:s3:::*/a",
 		"arn:aws:s3:::b/${aws:username}", "arn:aws:s3:::b/${AWS:UserName, 'a'}", "arn:aws:s3:::b/a${*}", "arn:aws:s3:::b/${aws:TagKeys}",
-		"arn:aws:s3:::b/${x:none}", "arn:aws:*:*:*:*", "arn:aws:s3:*", "arn:aws:s3:::b/*:a", "arn:aws:*:b/a", "arn:aws:sqs:*:" + home + ":q", "arn:aws:iam::*:role/*", "arn:aws:kms:*:*:key/*"}
+		"arn:aws:s3:::b/${x:none}", "arn:aws:*:*:*:*", "arn:aws:s3:*", "arn:aws:s3:::b/*:a", "arn:aws:*:b/a", "arn:aws:sqs:*:" + home + ":q", "arn:aws:iam::*:role/*",
+		"arn:aws:kms:*:*:key/*", "arn:aws:s3", "arn:aws:${x:service}:::b/a", "arn:aws:s3::${aws:username}:b/a", "arn:aws:s3:::b/*é", "arn:aws:s3:::b/??", "arn:aws:s3:::b/*?a",
+		"arn:aws:s3:::b/**a*", "arn:a?s:s3:::b/a", "arn:*:s3:::b/a", "b*", "${x:arn}", "arn:aws:s3:::b/${aws:username", "arn:aws:s3:::b/${x:none, \"a\"}", "arn:aws:s3:::${*}/a"}
 
-	contextValues = map[string][]string{
-		"aws:username":               {"a", "alice", "A", "a*", "*"},
-		"aws:PrincipalTag/team":      {"a", "b", "A", "a*", "", "?"},
-		"aws:TagKeys":                {"a", "b", "ab", "A", ""},
-		"s3:max-keys":                {"10", "10.0", "9", "-1", "0010", "1e1", "many"},
-		"aws:CurrentTime":            {"2020-01-01T00:00:00Z", "2020-01-01", "2020-01-01T01:00:00+01:00", "1577836800", "2020-01-01T00:00:00.5Z", "2020", "1577836801", "soon"},
-		"aws:SecureTransport":        {"true", "false", "True", "yes"},
-		"x:binary":                   {"YQ==", "YWI=", "YQ", "%"},
-		"aws:SourceIp":               {"10.0.0.1", "10.0.1.1", "2001:db8::1", "2001:db9::1", "10.0.0.300", "10.0.0.0/24"},
-		"aws:SourceArn":              {"arn:aws:sns:us-east-1:" + home + ":t", "arn:aws:sns:us-east-1:" + other + ":t", "arn:aws:sns:us-east-1:" + home + ":t:u", "not-an-arn"},
-		"aws:PrincipalArn":           {"arn:aws:iam::" + home + ":role/R", "arn:aws:iam::" + home + ":user/alice"},
-		"aws:MultiFactorAuthPresent": {"true", "false"},
-	}
-	contextKeys = []string{"aws:username", "aws:PrincipalTag/team", "aws:TagKeys", "s3:max-keys", "aws:CurrentTime", "aws:SecureTransport",
-		"x:binary", "aws:SourceIp", "aws:SourceArn", "aws:MultiFactorAuthPresent"}
 	policyValues = map[string][]string{
-		"String":  {"a", "b", "A", "alice", "a*", "*", "?", "", "${aws:username}", "${aws:PrincipalTag/team}", "${AWS:USERNAME}*", "${aws:username, 'a'}", "${x:none}", "${x:none, 'b'}", "${aws:TagKeys}", "${*}", "${?}", "a${*}", "${$}"},
-		"Numeric": {"10", "9.5", "0", "10.00", "-1", "+10", "ten", ""},
-		"Date":    {"2020-01-01T00:00:00Z", "2020-01-01", "2020-01", "2020", "1577836800", "2020-01-01T02:00+02:00", "2020-13-01", "soon"},
-		"Bool":    {"true", "false", "TRUE", "yes", "${aws:SecureTransport}"},
-		"Binary":  {"YQ==", "YWI=", "%%"},
-		"Ip":      {"10.0.0.0/24", "10.0.0.1", "10.0.0.1/32", "10.0.0.77/24", "0.0.0.0/0", "2001:db8::/32", "2001:db8::1", "::/0", "10.0.0/24"},
+		"String": {"a", "b", "A", "alice", "a*", "*", "?", "", "${aws:username}", "${aws:PrincipalTag/team}", "${AWS:USERNAME}*", "${aws:username, 'a'}", "${x:none}",
+			"${x:none, 'b'}", "${x:none,'*'}", "${aws:TagKeys}", "${*}", "${?}", "a${*}", "${$}", "é", "?é", "*é", "${", "a${aws:username", "${}", "${aws:username}${aws:PrincipalTag/team}"},
+		"Numeric": {"10", "9.5", "0", "10.00", "-1", "+10", "ten", "", "-0", "9007199254740993", "10.", ".5", "1e1", "0.1", "${s3:max-keys}", "-10.5", "10.05"},
+		"Date": {"2020-01-01T00:00:00Z", "2020-01-01", "2020-01", "2020", "1577836800", "2020-01-01T02:00+02:00", "2020-13-01", "soon", "2020-01-01T00:00:00.500Z", "2020-01-01T00:00:00",
+			"2020-01-01T0:00:00Z", "2020-01-01T00:00:00,5Z", "20200101", "0", "99999999999999999999"},
+		"Bool":   {"true", "false", "TRUE", "yes", "${aws:SecureTransport}", "${aws:MultiFactorAuthPresent, 'true'}", "${x:none, 'yes'}"},
+		"Binary": {"YQ==", "YWI=", "%%", "YQ", ""},
+		"Ip": {"10.0.0.0/24", "10.0.0.1", "10.0.0.1/32", "10.0.0.77/24", "0.0.0.0/0", "2001:db8::/32", "2001:db8::1", "::/0", "10.0.0/24", "::ffff:10.0.0.0/120", "::ffff:10.0.0.1",
+			"::ffff:0:0/95", "10.0.0.0/33", "fe80::1", "fe80::1%eth0", "10.0.0.0/31"},
 		"Arn": {"arn:aws:sns:us-east-1:" + home + ":t", "arn:aws:sns:*:*:t", "arn:aws:sns:*:t", "arn:aws:sns:us-east-1:" + home + ":*", "arn:*:*:*:*:*",
-			"arn:aws:sns:us-east-?:" + home + ":${x:none}", "${aws:SourceArn}", "arn:aws:iam::*:role/${aws:PrincipalTag/team}", "*", "t"},
+			"arn:aws:sns:us-east-?:" + home + ":${x:none}", "${aws:SourceArn}", "arn:aws:iam::*:role/${aws:PrincipalTag/team}", "*", "t", "*:aws:sns:us-east-1:" + home + ":t",
+			"arn:aws:sns:us-east-1:" + home + ":?", "arn:aws:iam::" + home + ":role/R", "arn:aws:s*:us-east-1:" + home + ":t"},
 	}
 	operatorFamilies = map[string][]string{
 		"String":  {"StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", "StringLike", "StringNotLike"},
@@ -59,23 +49,11 @@ var (
 	familyOfKey = map[string]string{"s3:max-keys": "Numeric", "aws:CurrentTime": "Date", "aws:SecureTransport": "Bool",
 		"aws:MultiFactorAuthPresent": "Bool", "x:binary": "Binary", "aws:SourceIp": "Ip", "aws:SourceArn": "Arn"}
 	families = []string{"String", "Numeric", "Date", "Bool", "Binary", "Ip", "Arn"}
-)
 
-const (
-	aliceARN     = "arn:aws:iam::" + home + ":user/alice"
-	roleARN      = "arn:aws:iam::" + home + ":role/R"
-	sessionARN   = "arn:aws:sts::" + home + ":assumed-role/R/s"
-	federatedARN = "arn:aws:sts::" + home + ":federated-user/fu"
-	rootARN      = "arn:aws:iam::" + home + ":root"
-	linkedARN    = "arn:aws:iam::" + home + ":role/aws-service-role/x.amazonaws.com/AWSServiceRoleForX"
-	samlARN      = "arn:aws:iam::" + home + ":saml-provider/p"
+	principalsAWS = []string{aliceARN, aliceARN, roleARN, sessionARN, sessionARN, federatedARN, rootARN, home, linkedARN, other, "*", aliceID, roleID, pathedRoleARN, pathedSessionARN,
+		"arn:aws:iam::" + home + ":user/Alice", "arn:aws:iam::" + home + ":user/*", "arn:aws:sts::" + home + ":assumed-role/R/t", "arn:aws:sts::" + home + ":federated-user/alice",
+		"arn:aws-cn:iam::" + home + ":root", "arn:aws:iam:x:" + home + ":root", "arn:aws:iam::" + other + ":root", ""}
 )
-
-var callers = []struct{ kind, arn, account string }{
-	{"AWS", aliceARN, home}, {"AWS", aliceARN, home}, {"AWS", aliceARN, home}, {"AWS", sessionARN, home}, {"AWS", sessionARN, home},
-	{"AWS", sessionARN, home}, {"AWS", roleARN, home}, {"AWS", federatedARN, home}, {"AWS", aliceARN, home}, {"AWS", sessionARN, home}, {"AWS", linkedARN, home},
-	{"RootUser", rootARN, home}, {"Anonymous", "", ""}, {"Service", "x.amazonaws.com", ""}, {"Federated", "accounts.google.com", ""}, {"Federated", samlARN, ""},
-}
 
 func pick[T any](r *rand.Rand, list []T) T  { return list[r.IntN(len(list))] }
 func chance(r *rand.Rand, percent int) bool { return r.IntN(100) < percent }
@@ -86,69 +64,8 @@ func scalarOrList(r *rand.Rand, l []string) any {
 	return l
 }
 
-// Case makes one random `policy eval` line. The same generator state gives the same line.
-func Case(r *rand.Rand) []byte {
-	who := pick(r, callers)
-	caller := map[string]any{"type": who.kind}
-	if who.arn != "" {
-		caller["arn"] = who.arn
-	}
-	if who.account != "" {
-		caller["accountId"] = who.account
-	}
-	owner := home
-	if chance(r, 20) {
-		owner = other
-	}
-	line := map[string]any{
-		"id": strconv.FormatUint(r.Uint64(), 36),
-		"request": map[string]any{"principal": caller, "action": pick(r, requestActions), "resource": pick(r, requestResources),
-			"resourceAccount": owner, "context": randomContext(r, who.arn)},
-		"policies": randomPolicies(r),
-	}
-	if who.account == "" && chance(r, 90) { // what AWS has no place to attach to; now and then it is there all the same
-		for _, name := range []string{"identity", "boundary", "session", "serviceControl"} {
-			delete(line["policies"].(map[string]any), name)
-		}
-	}
-	text, _ := json.Marshal(line) // maps of strings and lists marshal
-	return text
-}
-
-func randomContext(r *rand.Rand, arn string) map[string]any {
-	context := map[string]any{}
-	for _, key := range contextKeys {
-		if chance(r, 45) {
-			continue
-		}
-		value := any(pick(r, contextValues[key]))
-		if key == "aws:TagKeys" || chance(r, 6) {
-			values := []string{}
-			for range r.IntN(4) {
-				values = append(values, pick(r, contextValues[key]))
-			}
-			value = values
-		}
-		if value == "true" && chance(r, 20) {
-			value = true
-		}
-		context[randomCase(r, key)] = value
-	}
-	if arn == sessionARN && chance(r, 50) {
-		context["aws:PrincipalArn"] = roleARN
-	}
-	return context
-}
-
-// randomCase: key names are not case-sensitive.
-func randomCase(r *rand.Rand, key string) string {
-	if chance(r, 90) {
-		return key
-	}
-	return asciiLower(key)
-}
-
-func randomPolicies(r *rand.Rand) map[string]any {
+// RandomPolicies makes the policies of a case, as ReadPolicies takes them. The same generator state gives the same text.
+func RandomPolicies(r *rand.Rand) []byte {
 	given := map[string]any{}
 	for _, slot := range []struct {
 		name    string
@@ -167,7 +84,11 @@ func randomPolicies(r *rand.Rand) map[string]any {
 			given[name] = levels
 		}
 	}
-	return given
+	if chance(r, 12) {
+		given["requiresResource"] = true
+	}
+	text, _ := json.Marshal(given) // maps of strings and lists marshal
+	return text
 }
 
 // randomList is a list of policies; what only restricts is more often open, or hardly a request would pass.
@@ -224,7 +145,7 @@ func randomDocument(r *rand.Rand, name string) map[string]any {
 
 func randomStatement(r *rand.Rand, name string) map[string]any {
 	st := map[string]any{"Effect": "Allow"}
-	if chance(r, 70) {
+	if chance(r, 72) {
 		st["Effect"] = "Deny"
 	}
 	if chance(r, 12) {
@@ -234,6 +155,14 @@ func randomStatement(r *rand.Rand, name string) map[string]any {
 		list := []string{pick(r, values)}
 		for chance(r, 35) {
 			list = append(list, pick(r, values))
+		}
+		if chance(r, 1) {
+			list = []string{}
+		}
+		if element == "Action" && chance(r, 3) { // so many services that they are looked up
+			for _, service := range strings.Fields("ec2 iam sns sqs sso ssm rds ecs eks") {
+				list = append(list, service+":Get*")
+			}
 		}
 		if chance(r, negate) {
 			element = "Not" + element
@@ -254,7 +183,26 @@ func randomStatement(r *rand.Rand, name string) map[string]any {
 	if chance(r, 55) {
 		st["Condition"] = randomCondition(r)
 	}
+	if chance(r, 2) {
+		spoil(r, st)
+	}
 	return st
+}
+
+// spoil makes a statement that AWS would not store, and that a document may hold all the same.
+func spoil(r *rand.Rand, st map[string]any) {
+	switch r.IntN(4) {
+	case 0:
+		if _, not := st["NotPrincipal"]; !not {
+			st["Principal"] = map[string]any{"AWS": aliceARN}
+		}
+	case 1:
+		delete(st, "Principal")
+	case 2:
+		delete(st, "Resource")
+	case 3:
+		st["Effect"] = "allow"
+	}
 }
 
 // named says whether a type of policy has a Principal element.
@@ -263,27 +211,25 @@ func named(name string) bool {
 }
 
 func randomPrincipal(r *rand.Rand, element, name string) any {
-	if name == "resourceControl" || element == "Principal" && chance(r, 25) {
+	if name == "resourceControl" && chance(r, 90) || element == "Principal" && chance(r, 25) {
 		return "*"
 	}
 	kinds := map[string]any{}
-	aws := []string{aliceARN, aliceARN, roleARN, sessionARN, sessionARN, federatedARN, rootARN, home, linkedARN, other, "*",
-		"arn:aws:iam::" + home + ":user/Alice", "arn:aws:iam::" + home + ":user/*", "arn:aws:sts::" + home + ":assumed-role/R/t", "arn:aws:sts::" + home + ":federated-user/alice"}
-	list := []string{pick(r, aws)}
+	list := []string{pick(r, principalsAWS)}
 	for chance(r, 40) {
-		list = append(list, pick(r, aws))
+		list = append(list, pick(r, principalsAWS))
 	}
 	if chance(r, 90) {
 		kinds["AWS"] = scalarOrList(r, list)
 	}
 	if len(kinds) == 0 || chance(r, 15) {
-		kinds["Service"] = scalarOrList(r, []string{pick(r, []string{"x.amazonaws.com", "x.amazonaws.com", "y.amazonaws.com"})})
+		kinds["Service"] = scalarOrList(r, []string{pick(r, []string{"x.amazonaws.com", "x.amazonaws.com", "y.amazonaws.com", "*"})})
 	}
 	if chance(r, 12) {
-		kinds["Federated"] = pick(r, []string{"accounts.google.com", samlARN, "www.amazon.com"})
+		kinds["Federated"] = pick(r, []string{"accounts.google.com", samlARN, "www.amazon.com", "*"})
 	}
 	if chance(r, 3) {
-		kinds["CanonicalUser"] = "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be"
+		kinds["CanonicalUser"] = pick(r, []string{"79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be", aliceID})
 	}
 	return kinds
 }
@@ -304,9 +250,15 @@ func randomCondition(r *rand.Rand) map[string]any {
 		}
 		keys[key] = scalarOrList(r, values)
 		if chance(r, 70) {
-			return condition
+			break
 		}
 	}
+	for operator := range condition { // and neither is one operator in two
+		if lower := asciiLower(operator); lower != operator && condition[lower] != nil {
+			delete(condition, lower)
+		}
+	}
+	return condition
 }
 
 func randomOperator(r *rand.Rand) (operator, key string, values []string) {
@@ -321,12 +273,21 @@ func randomOperator(r *rand.Rand) (operator, key string, values []string) {
 	if chance(r, 10) {
 		operator = "Null"
 		values = []string{pick(r, []string{"true", "false", "true", "false", "none"})}
+		if chance(r, 5) {
+			values = append(values, "true")
+		}
 	} else {
 		operator = pick(r, operatorFamilies[family])
 		values = []string{pick(r, policyValues[family])}
 		for chance(r, 40) {
 			values = append(values, pick(r, policyValues[family]))
 		}
+		if chance(r, 3) { // so many texts that they are looked up
+			values = append(values, strings.Fields("m n o p q r s t u v w x y z")...)
+		}
+	}
+	if chance(r, 1) {
+		values = []string{}
 	}
 	if chance(r, 20) && operator != "Null" || chance(r, 1) {
 		operator += "IfExists"
@@ -334,8 +295,16 @@ func randomOperator(r *rand.Rand) (operator, key string, values []string) {
 	if key == "aws:TagKeys" && chance(r, 70) || chance(r, 8) {
 		operator = pick(r, []string{"ForAllValues:", "ForAnyValue:"}) + operator
 	}
-	if chance(r, 1) {
+	if chance(r, 2) {
 		operator = pick(r, []string{"Foo", "stringequals", "ForSome:StringEquals", "StringEqualsIfExistsIfExists"})
 	}
 	return operator, randomCase(r, key), values
+}
+
+// randomCase: key names are not case-sensitive.
+func randomCase(r *rand.Rand, key string) string {
+	if chance(r, 90) {
+		return key
+	}
+	return asciiLower(key)
 }

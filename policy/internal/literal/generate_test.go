@@ -8,16 +8,21 @@ import (
 
 func TestRandomCasesAreReadableAndReachEveryDecisionAndDecider(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	const cases = 20000
+	const worlds, requests = 2000, 10
+	const cases = worlds * requests
 	decisions, deciders := map[string]int{}, map[string]int{}
-	for range cases {
-		line := Case(r)
-		got := Decide(line)
-		if got.Err != nil {
-			t.Fatalf("%s: %v", line, got.Err)
+	for range worlds {
+		text := RandomPolicies(r)
+		pol, err := ReadPolicies(text)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
 		}
-		decisions[got.Decision]++
-		deciders[got.Decision+" by "+got.DecidedBy]++
+		for range requests {
+			q := RandomRequest(r)
+			decision, by := pol.Decide(&q)
+			decisions[decision]++
+			deciders[decision+" by "+by]++
+		}
 	}
 	for _, decision := range []string{"Allowed", "ImplicitDeny", "ExplicitDeny"} {
 		if part := decisions[decision] * 100 / cases; part < 25 || part > 45 {
@@ -39,7 +44,7 @@ func TestRandomCasesAreReadableAndReachEveryDecisionAndDecider(t *testing.T) {
 func TestTheSameSeedGivesTheSameCases(t *testing.T) {
 	one, two := rand.New(rand.NewPCG(7, 7)), rand.New(rand.NewPCG(7, 7))
 	for range 100 {
-		if a, b := Case(one), Case(two); !bytes.Equal(a, b) {
+		if a, b := Line(one), Line(two); !bytes.Equal(a, b) {
 			t.Fatalf("%s\n%s", a, b)
 		}
 	}
@@ -52,7 +57,7 @@ func TestShrinkingKeepsTheDifferenceAndRemovesTheRest(t *testing.T) {
 		return got.Err == nil && got.Decision == "ExplicitDeny" && got.DecidedBy == "identity"
 	}
 	for range 2000 {
-		line := Case(r)
+		line := Line(r)
 		if !denied(line) {
 			continue
 		}

@@ -1,11 +1,14 @@
 package literal
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
-// symbol is one character of a policy's string after its variables were replaced: a wildcard only if the policy's
-// author wrote it as one.
-type symbol struct {
-	char     rune
+// piece is a stretch of a policy's string after its variables were replaced: what the author wrote, where * and ? are
+// wildcards, or what a variable came to, where they are characters.
+type piece struct {
+	text     string
 	wildcard bool
 }
 
@@ -13,102 +16,132 @@ type symbol struct {
 // value: "the value is effectively null. There is no equal or like value."
 // AWS does not say whether a * in a replaced value is a wildcard; it is not, or a user could widen a policy by a tag.
 // Source: IAM User Guide, "IAM policy elements: Variables and tags".
-func replaceVariables(raw string, enabled bool, req *request) ([]symbol, bool) {
-	var out []symbol
-	complete := true
-	for raw != "" {
-		end := strings.Index(raw, "}")
-		if enabled && strings.HasPrefix(raw, "${") && end > 0 {
-			value, ok := variable(raw[2:end], req)
-			complete = complete && ok
-			for _, char := range value {
-				out = append(out, symbol{char, false})
-			}
-			raw = raw[end+1:]
-			continue
-		}
-		char := []rune(raw)[0]
-		out = append(out, symbol{char, char == '*' || char == '?'})
-		raw = raw[len(string(char)):]
+func replaceVariables(raw string, enabled bool, req *Request) ([]piece, bool) {
+	start := strings.Index(raw, "${")
+	if !enabled || start < 0 {
+		return []piece{{raw, true}}, true
 	}
-	return out, complete
+	var out []piece
+	complete := true
+	for start >= 0 {
+		end := strings.Index(raw[start:], "}")
+		if end < 0 {
+			break
+		}
+		value, ok := variable(raw[start+2:start+end], req)
+		complete = complete && ok
+		out = append(out, piece{raw[:start], true}, piece{value, false})
+		raw = raw[start+end+1:]
+		start = strings.Index(raw, "${")
+	}
+	return append(out, piece{raw, true}), complete
 }
 
-func variable(inside string, req *request) (string, bool) {
+func variable(inside string, req *Request) (string, bool) {
 	if inside == "*" || inside == "?" || inside == "$" {
 		return inside, true
 	}
 	name, fallback, hasDefault := strings.Cut(inside, ",")
 	fallback = strings.TrimSpace(fallback)
+	if hasDefault && (len(fallback) < 2 || fallback[0] != '\'' || fallback[len(fallback)-1] != '\'') {
+		hasDefault = false // not "surrounded by single quotes": no default
+	}
 	if hasDefault {
-		if len(fallback) < 2 || fallback[0] != '\'' || fallback[len(fallback)-1] != '\'' {
-			return "", false
-		}
 		fallback = fallback[1 : len(fallback)-1]
 	}
-	values, present := req.lookup(strings.TrimSpace(name))
-	// "You can't use a multivalued condition key as a variable": it has no value, as a key that is not there.
-	if present && len(values) == 1 {
+	switch values := req.lookup(strings.TrimSpace(name)); len(values) {
+	case 0:
+		return fallback, hasDefault
+	case 1:
 		return values[0], true
 	}
-	return fallback, hasDefault
+	return "", false // "You can't use a multivalued condition key as a variable"
 }
 
 // plain gives the characters, wildcards as themselves.
-func plain(symbols []symbol) string {
+func plain(pieces []piece) string {
+	if len(pieces) == 1 {
+		return pieces[0].text
+	}
 	var b strings.Builder
-	for _, s := range symbols {
-		b.WriteRune(s.char)
+	for _, p := range pieces {
+		b.WriteString(p.text)
 	}
 	return b.String()
 }
 
-// matches compares: * any combination of characters, ? any single character.
-func matches(pattern []symbol, value []rune) bool {
-	if len(pattern) == 0 {
-		return len(value) == 0
-	}
-	first := pattern[0]
-	if first.wildcard && first.char == '*' {
-		for skip := 0; skip <= len(value); skip++ {
-			if matches(pattern[1:], value[skip:]) {
-				return true
-			}
-		}
-		return false
-	}
-	if len(value) == 0 {
-		return false
-	}
-	if !(first.wildcard && first.char == '?') && first.char != value[0] {
-		return false
-	}
-	return matches(pattern[1:], value[1:])
+// rest is what stands behind the first n bytes of pieces.
+func rest(pieces []piece, n int) []piece {
+	tail := append([]piece(nil), pieces...)
+	tail[0].text = tail[0].text[n:]
+	return tail
 }
 
-// segments splits an ARN pattern at its first five colons.
-func segments(pattern []symbol) [][]symbol {
-	parts := [][]symbol{nil}
-	for _, s := range pattern {
-		if s.char == ':' && len(parts) < 6 {
-			parts = append(parts, nil)
-			continue
+// matches compares: * any combination of characters, ? any single character.
+func matches(pattern []piece, value string) bool {
+	for len(pattern) > 0 && pattern[0].text == "" {
+		pattern = pattern[1:]
+	}
+	if len(pattern) == 0 {
+		return value == ""
+	}
+	text := pattern[0].text
+	if !pattern[0].wildcard {
+		return strings.HasPrefix(value, text) && matches(pattern[1:], value[len(text):])
+	}
+	literal := strings.IndexAny(text, "*?")
+	if literal < 0 {
+		return strings.HasPrefix(value, text) && matches(pattern[1:], value[len(text):])
+	}
+	if !strings.HasPrefix(value, text[:literal]) {
+		return false
+	}
+	value = value[literal:]
+	behind := rest(pattern, literal+1)
+	if text[literal] == '?' {
+		_, size := utf8.DecodeRuneInString(value)
+		return value != "" && matches(behind, value[size:])
+	}
+	for {
+		if matches(behind, value) {
+			return true
 		}
-		parts[len(parts)-1] = append(parts[len(parts)-1], s)
+		if value == "" {
+			return false
+		}
+		_, size := utf8.DecodeRuneInString(value)
+		value = value[size:]
+	}
+}
+
+// components splits an ARN pattern at its first five colons, wherever they come from.
+func components(pattern []piece) [][]piece {
+	parts := [][]piece{nil}
+	for _, p := range pattern {
+		for len(parts) < 6 {
+			before, behind, found := strings.Cut(p.text, ":")
+			if !found {
+				break
+			}
+			parts[len(parts)-1] = append(parts[len(parts)-1], piece{before, p.wildcard})
+			parts = append(parts, nil)
+			p.text = behind
+		}
+		parts[len(parts)-1] = append(parts[len(parts)-1], p)
 	}
 	return parts
 }
 
 // matchesARN: "Each of the six colon-delimited components of the ARN is checked separately and each can include
 // multi-character match wildcards (*) or single-character match wildcards (?)."
-func matchesARN(pattern []symbol, value string) bool {
-	wanted := segments(pattern)
+func matchesARN(pattern []piece, value string) bool {
+	wanted := components(pattern)
 	found := strings.SplitN(value, ":", 6)
 	if len(wanted) != 6 || len(found) != 6 {
 		return false
 	}
 	for i := range wanted {
-		if !matches(wanted[i], []rune(found[i])) {
+		if !matches(wanted[i], found[i]) {
 			return false
 		}
 	}
@@ -117,29 +150,29 @@ func matchesARN(pattern []symbol, value string) bool {
 
 // matchesAction: actions are case-insensitive (IAM User Guide, "IAM JSON policy elements: Action").
 func matchesAction(pattern, action string) bool {
-	symbols, _ := replaceVariables(strings.ToLower(pattern), false, nil)
-	return matches(symbols, []rune(strings.ToLower(action)))
+	return matches([]piece{{asciiLower(pattern), true}}, asciiLower(action))
 }
 
 // matchesResource: "*" is every resource; else "you can use wildcard characters (* and ?) within ARN segments (the
 // parts separated by colons)", and a variable "only in the resource portion of the ARN, after the fifth colon".
-func matchesResource(pattern, resource string, variables bool, req *request) bool {
-	if pattern == "*" {
-		return true
-	}
-	fifth, colons := len(pattern), 0
-	for i, char := range pattern {
-		if char == ':' {
-			if colons++; colons == 5 {
-				fifth = i
-				break
-			}
+func matchesResource(pattern, resource string, variables bool, req *Request) bool {
+	if !strings.HasPrefix(pattern, "arn:") { // "*", or no ARN at all, which AWS would not store
+		whole, ok := replaceVariables(pattern, variables, req)
+		if ok && strings.HasPrefix(plain(whole), "arn:") {
+			return matchesARN(whole, resource)
 		}
+		return ok && matches(whole, resource)
 	}
-	head, _ := replaceVariables(pattern[:fifth], false, req)
-	tail, ok := replaceVariables(pattern[fifth:], variables, req)
+	for strings.Count(pattern, ":") < 5 {
+		pattern += ":*" // an incomplete ARN is completed with wildcards: arn:aws:sqs is every resource of SQS
+	}
+	head := 0
+	for range 5 {
+		head += strings.Index(pattern[head:], ":") + 1
+	}
+	tail, ok := replaceVariables(pattern[head:], variables, req)
 	if !ok {
 		return false // "the resource that includes a policy variable with no value will not match any resource"
 	}
-	return matchesARN(append(head, tail...), resource)
+	return matchesARN(append([]piece{{pattern[:head], true}}, tail...), resource)
 }

@@ -6,59 +6,66 @@ import (
 	"strings"
 )
 
-type request struct {
-	principal       principal
-	action          string
-	resource        string
-	resourceAccount string
-	context         []contextKey
+// Request is one question.
+type Request struct {
+	Principal       Principal
+	Action          string
+	Resource        string
+	ResourceAccount string // empty: the principal's own
+	Context         []Key
 }
 
-type principal struct {
-	kind    string // AWS, Service, Federated, Anonymous, RootUser
-	arn     string
-	account string
-	roleARN string // of a role, or of the role behind a role session
+// Principal is who asks.
+type Principal struct {
+	Kind    string // AWS, Service, Federated, Anonymous, RootUser
+	ARN     string
+	Account string
+	RoleARN string   // of a role, or of the role behind a role session
+	ID      string   // the unique id of the user or role
+	Names   []string // of a service or an identity of a provider
+	// ServiceLinked roles stand outside SCPs and RCPs.
+	ServiceLinked bool
 }
 
-type contextKey struct {
-	name   string // lower case: key names are not case-sensitive
-	values []string
+// Key is one key of the request's context.
+type Key struct {
+	Name   string
+	Values []string
 }
 
-// policies by type. A nil list is absent: there is no policy of that type.
-type policies struct {
+// Policies by type. A nil list is absent: there is no policy of that type.
+type Policies struct {
 	identity, boundary, session, resource, endpoint []document
 	serviceControl, resourceControl                 [][]document
+	// requiresResource: the resource's own policy must allow in any case, as a role's trust policy.
+	requiresResource bool
 }
 
-func readLine(line []byte) (id string, req request, pol policies, err error) {
+func readLine(line []byte) (id string, req Request, pol *Policies, err error) {
 	value, err := decodeOrdered(line)
 	if err != nil {
-		return "", req, pol, err
+		return "", req, nil, err
 	}
 	fields, ok := value.(object)
 	if !ok {
-		return "", req, pol, errors.New("a case is an object")
+		return "", req, nil, errors.New("a case is an object")
 	}
 	id, _ = text(fields, "id")
 	asked, ok := fields.get("request")
 	askedFields, isObject := asked.(object)
 	if !ok || !isObject {
-		return id, req, pol, errors.New("a case needs a request")
+		return id, req, nil, errors.New("a case needs a request")
 	}
 	if req, err = readRequest(askedFields); err != nil {
-		return id, req, pol, err
+		return id, req, nil, err
 	}
-	given, ok := fields.get("policies")
-	if !ok {
-		return id, req, pol, nil
+	pol = &Policies{}
+	if given, ok := fields.get("policies"); ok {
+		pol, err = readPolicies(given)
 	}
-	givenFields, isObject := given.(object)
-	if !isObject {
-		return id, req, pol, errors.New("policies is an object")
+	if err == nil && mustBeAllowedByResource(&req) {
+		pol.requiresResource = true
 	}
-	pol, err = readPolicies(givenFields)
 	return id, req, pol, err
 }
 
@@ -68,23 +75,25 @@ func text(fields object, name string) (string, bool) {
 	return s, ok
 }
 
-func readRequest(fields object) (request, error) {
-	req := request{}
-	req.action, _ = text(fields, "action")
-	req.resource, _ = text(fields, "resource")
-	req.resourceAccount, _ = text(fields, "resourceAccount")
+func readRequest(fields object) (Request, error) {
+	req := Request{}
+	req.Action, _ = text(fields, "action")
+	req.Resource, _ = text(fields, "resource")
+	req.ResourceAccount, _ = text(fields, "resourceAccount")
 	who, _ := fields.get("principal")
 	whoFields, ok := who.(object)
 	if !ok {
 		return req, errors.New("a request needs a principal")
 	}
-	req.principal.kind, _ = text(whoFields, "type")
-	req.principal.arn, _ = text(whoFields, "arn")
-	req.principal.account, _ = text(whoFields, "accountId")
-	switch req.principal.kind {
-	case "AWS", "Service", "Federated", "Anonymous", "RootUser":
+	req.Principal.Kind, _ = text(whoFields, "type")
+	req.Principal.ARN, _ = text(whoFields, "arn")
+	req.Principal.Account, _ = text(whoFields, "accountId")
+	switch req.Principal.Kind {
+	case "Service", "Federated":
+		req.Principal.Names = []string{req.Principal.ARN}
+	case "AWS", "Anonymous", "RootUser":
 	default:
-		return req, fmt.Errorf("unknown type of principal %q", req.principal.kind)
+		return req, fmt.Errorf("unknown type of principal %q", req.Principal.Kind)
 	}
 	if given, ok := fields.get("context"); ok {
 		keys, isObject := given.(object)
@@ -99,57 +108,70 @@ func readRequest(fields object) (request, error) {
 			if err != nil {
 				return req, err
 			}
-			req.context = append(req.context, contextKey{strings.ToLower(key.name), values})
+			req.Context = append(req.Context, Key{key.name, values})
 		}
 	}
-	completeAccounts(&req)
+	completePrincipal(&req)
 	return req, nil
 }
 
-// completeAccounts fills what the case leaves to the ARNs.
-func completeAccounts(req *request) {
-	who := &req.principal
-	part := strings.SplitN(who.arn, ":", 6)
-	if who.account == "" && len(part) == 6 && (who.kind == "AWS" || who.kind == "RootUser") {
-		who.account = part[4]
-	}
-	if len(part) == 6 && part[2] == "iam" && strings.HasPrefix(part[5], "role/") {
-		who.roleARN = who.arn
-	}
-	if len(part) == 6 && part[2] == "sts" && strings.HasPrefix(part[5], "assumed-role/") {
-		// A session's ARN has the role's name without its path. "For IAM roles, the request context [aws:PrincipalArn]
-		// returns the ARN of the role", path included; without that key the path is taken to be "/".
-		name := strings.Split(part[5], "/")[1]
-		who.roleARN = "arn:" + part[1] + ":iam::" + part[4] + ":role/" + name
-		if values, ok := req.lookup("aws:PrincipalArn"); ok && len(values) == 1 &&
-			strings.HasPrefix(values[0], "arn:"+part[1]+":iam::"+part[4]+":role/") &&
-			strings.HasSuffix(values[0], "/"+name) {
-			who.roleARN = values[0]
+// completePrincipal fills what a line leaves to the ARNs.
+func completePrincipal(req *Request) {
+	who := &req.Principal
+	part := strings.SplitN(who.ARN, ":", 6)
+	if len(part) == 6 {
+		if who.Account == "" && (who.Kind == "AWS" || who.Kind == "RootUser") {
+			who.Account = part[4]
+		}
+		if part[2] == "iam" && strings.HasPrefix(part[5], "role/") {
+			who.RoleARN = who.ARN
+		}
+		if part[2] == "sts" && strings.HasPrefix(part[5], "assumed-role/") {
+			// A session's ARN has the role's name without its path. "For IAM roles, the request context
+			// [aws:PrincipalArn] returns the ARN of the role", path included; without that key the path is "/".
+			name := strings.Split(part[5], "/")[1]
+			who.RoleARN = "arn:" + part[1] + ":iam::" + part[4] + ":role/" + name
+			if values := req.lookup("aws:PrincipalArn"); len(values) == 1 &&
+				strings.HasPrefix(values[0], "arn:"+part[1]+":iam::"+part[4]+":role/") &&
+				strings.HasSuffix(values[0], "/"+name) {
+				who.RoleARN = values[0]
+			}
 		}
 	}
-	if req.resourceAccount == "" {
-		// AWS always knows the owner; a case that does not say is taken by the ARN, else as the caller's own account.
-		if part := strings.SplitN(req.resource, ":", 6); len(part) == 6 {
-			req.resourceAccount = part[4]
-		}
-		if req.resourceAccount == "" {
-			req.resourceAccount = who.account
+	who.ServiceLinked = strings.Contains(who.RoleARN, ":role/aws-service-role/")
+	if req.ResourceAccount == "" {
+		// AWS always knows the owner; a line that does not say is taken by the ARN, else as the caller's own account.
+		if part := strings.SplitN(req.Resource, ":", 6); len(part) == 6 {
+			req.ResourceAccount = part[4]
 		}
 	}
 }
 
-// lookup finds a context key; names are not case-sensitive.
-func (req *request) lookup(name string) ([]string, bool) {
-	for _, key := range req.context {
-		if key.name == strings.ToLower(name) {
-			return key.values, true
+// lookup finds a context key; names are not case-sensitive. A key without values is as one that is not there.
+func (req *Request) lookup(name string) []string {
+	for i := range req.Context {
+		if sameLetters(req.Context[i].Name, name) {
+			return req.Context[i].Values
 		}
 	}
-	return nil, false
+	return nil
 }
 
-func readPolicies(fields object) (policies, error) {
-	pol := policies{}
+// ReadPolicies reads all policies of a case: {"identity":[{"name":…,"document":{…}}],…,"serviceControl":[[…],…]}.
+func ReadPolicies(text []byte) (*Policies, error) {
+	value, err := decodeOrdered(text)
+	if err != nil {
+		return nil, err
+	}
+	return readPolicies(value)
+}
+
+func readPolicies(value any) (*Policies, error) {
+	fields, ok := value.(object)
+	if !ok {
+		return nil, errors.New("policies is an object")
+	}
+	pol := &Policies{}
 	lists := map[string]*[]document{"identity": &pol.identity, "boundary": &pol.boundary, "session": &pol.session,
 		"resource": &pol.resource, "endpoint": &pol.endpoint}
 	levels := map[string]*[][]document{"serviceControl": &pol.serviceControl, "resourceControl": &pol.resourceControl}
@@ -162,11 +184,13 @@ func readPolicies(fields object) (policies, error) {
 			*list, err = readList(field.value, field.name)
 		} else if level, ok := levels[field.name]; ok {
 			*level, err = readLevels(field.value, field.name)
+		} else if field.name == "requiresResource" {
+			pol.requiresResource = field.value == true
 		} else {
 			err = fmt.Errorf("unknown type of policy %q", field.name)
 		}
 		if err != nil {
-			return pol, fmt.Errorf("%s: %w", field.name, err)
+			return nil, fmt.Errorf("%s: %w", field.name, err)
 		}
 	}
 	return pol, nil
