@@ -21,6 +21,7 @@ import (
 // Question is one thing that a caller wants to do.
 type Question struct {
 	Caller   *authn.Caller
+	Outsider *Outsider // who asks without a credential; Caller is nil then
 	Action   string
 	Resource string
 	Account  string // that owns the resource; empty: the caller's
@@ -38,9 +39,26 @@ type Question struct {
 	FromDoor bool
 }
 
+// Outsider asks without a credential of an account. Whoever makes one has
+// checked the service's record, or what the provider issued.
+type Outsider struct {
+	Kind policy.PrincipalKind // Anonymous, Service or Federated
+	// Names are the service's principals, the one that asks first; or the ARN
+	// or name of the provider that vouches.
+	Names []string
+	// Source is the ARN of the resource for which a service asks.
+	Source string
+}
+
 // Authorizer decides. Compiled documents are kept by their text, so equal ones
 // are held once.
 type Authorizer struct {
+	// Organization finds an account's place in its organization in a state;
+	// nil: it is in none. It must return the same Place as long as nothing
+	// about it has changed: what it comes to is kept with it. Nil: there are
+	// no organizations.
+	Organization func(r record.Reader, account string) *Place
+
 	compiled atomic.Pointer[sync.Map]
 	size     atomic.Int64
 	clock    atomic.Pointer[clock]
@@ -146,18 +164,47 @@ func (a *assembly) giveBack() {
 // assemble fills in what the engine is asked; false: the caller is denied
 // without being asked about.
 func (z *Authorizer) assemble(r record.Reader, q *Question, a *assembly) bool {
+	if q.Caller == nil && q.Outsider != nil {
+		return z.assembleOutsider(r, q, a)
+	}
 	if q.Caller == nil || q.Caller.Kind == authn.Nobody || q.Caller.Form == nil {
 		return false
 	}
-	g := z.gather(r, q.Caller)
-	ok := z.policies(r, q, g, &a.policies)
-	req := &a.request
+	g, own := z.gather(r, q.Caller), z.placeOf(r, q.Caller.Account)
+	req, owner := &a.request, own
 	req.Principal, req.Action, req.Resource, req.ResourceAccount = principal(q.Caller), q.Action, q.Resource, q.Account
-	if req.ResourceAccount == "" {
+	if q.Account == "" {
 		req.ResourceAccount = q.Caller.Account
+	} else if q.Account != q.Caller.Account {
+		owner = z.placeOf(r, q.Account)
 	}
-	z.setKeys(&req.Context, q, g)
+	ok := z.policies(r, q, g, &a.policies)
+	a.policies.ServiceControl, a.policies.ResourceControl = own.serviceControl(), owner.resourceControl()
+	c := &req.Context
+	z.setCaller(c, q, g)
+	own.setKeys(c, "aws:principalorgid", "aws:principalorgpaths")
+	z.setRequest(c, q, req.ResourceAccount, owner)
 	return ok
+}
+
+// assembleOutsider is the same for who has no policies of its own: the
+// resource's alone decides, and what limits it.
+func (z *Authorizer) assembleOutsider(r record.Reader, q *Question, a *assembly) bool {
+	o, req := q.Outsider, &a.request
+	if o.Kind != policy.Anonymous && o.Kind != policy.Service && o.Kind != policy.Federated {
+		return false
+	}
+	owner := z.placeOf(r, q.Account)
+	req.Principal, req.Action, req.Resource, req.ResourceAccount = policy.Principal{Kind: o.Kind, Names: o.Names}, q.Action, q.Resource, q.Account
+	a.policies = policy.Policies{Boundary: policy.None, Session: policy.None, Endpoint: policy.None, ServiceControl: policy.None,
+		ResourceControl: owner.resourceControl()}
+	z.ofResource(q, &a.policies)
+	c := &req.Context
+	c.Reset(nil)
+	said(c, q)
+	z.setOutsider(c, r, o)
+	z.setRequest(c, q, q.Account, owner)
+	return true
 }
 
 // principal is how policies see the caller.

@@ -135,17 +135,22 @@ func (b *gathering) bound(ref record.PolicyRef) {
 	b.g.boundary = policy.Restrict([]policy.Named{n})
 }
 
-// policies are all that take part in a question. ok is false when one of them
-// cannot be read: the caller is denied.
+// policies are all that take part in a question but for the organization's. ok
+// is false when one of them cannot be read: the caller is denied.
 func (z *Authorizer) policies(r record.Reader, q *Question, g *gathered, p *policy.Policies) (ok bool) {
 	c, ok := q.Caller, g.ok
-	*p = policy.Policies{Identity: g.identity, Boundary: g.boundary, Endpoint: policy.None, Session: policy.None,
-		ServiceControl: policy.None, ResourceControl: policy.None}
+	*p = policy.Policies{Identity: g.identity, Boundary: g.boundary, Endpoint: policy.None, Session: policy.None}
 	if c.Session != nil && c.Session.HasPolicy {
 		var readable bool
 		p.Session, readable = z.session(r, c.Session)
 		ok = ok && readable
 	}
+	z.ofResource(q, p)
+	return ok
+}
+
+// ofResource adds what is attached to the resource.
+func (z *Authorizer) ofResource(q *Question, p *policy.Policies) {
 	if q.Trust != "" {
 		p.Resource = []policy.Named{{Name: "trust policy", Policy: z.Compiled(q.Trust)}}
 		p.RequiresResource = true
@@ -153,7 +158,6 @@ func (z *Authorizer) policies(r record.Reader, q *Question, g *gathered, p *poli
 	if q.ResourcePolicy != nil {
 		p.Resource = append(p.Resource, policy.Named{Name: "resource policy", Policy: q.ResourcePolicy})
 	}
-	return ok
 }
 
 // session is the intersection's other side: what the session policies allow,

@@ -5,27 +5,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/holdfast-iam/holdfast/arn"
 	"github.com/holdfast-iam/holdfast/internal/authn"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/policy"
 )
-
-// Reserved says whether a condition key is set here alone: every global key
-// (aws:), and what says how the caller came to its session.
-func Reserved(key string) bool {
-	k := record.Fold(key)
-	for _, prefix := range []string{"aws:", "sts:", "iam:", "saml:", "holdfast:"} {
-		if strings.HasPrefix(k, prefix) {
-			return true
-		}
-	}
-	return false
-}
-
-// NetworkKeys are the condition keys, folded, about a connection that whoever
-// asks may say: it saw the client, we did not.
-var NetworkKeys = []string{"aws:sourceip", "aws:useragent", "aws:securetransport", "aws:referer",
-	"aws:vpcsourceip", "aws:sourcevpc", "aws:sourcevpce"}
 
 // clock is a time as condition keys show it: made once a second.
 type clock struct {
@@ -43,39 +27,55 @@ func (z *Authorizer) at(now time.Time) *clock {
 	return c
 }
 
-// setKeys fills in the request's context: over the principal's own keys what
-// the operation says, then, over that, what is ours to say (IAM User Guide,
-// "AWS global condition context keys"). Keys of the principal that an
-// operation says are set again. Names are lower case: they need no folding.
-func (z *Authorizer) setKeys(c *policy.Context, q *Question, g *gathered) {
-	base := &g.keys
+// globalRegion is the Region that a call to a service without Regions is made
+// in, wherever it is answered.
+const globalRegion = "us-east-1"
+
+// setCaller fills in a request's context: over the principal's own keys what
+// the operation or the service says, then what is the session's to say. Names
+// are lower case: they need no folding.
+func (z *Authorizer) setCaller(c *policy.Context, q *Question, g *gathered) {
 	if q.Caller.Kind == authn.Federated {
-		base = federatedKeys(q.Caller)
+		c.Reset(nil)
+		setFederated(c, q.Caller)
+	} else {
+		c.Reset(&g.keys)
 	}
-	c.Reset(base)
+	said(c, q)
+	c.SetOne("aws:userid", q.Caller.UserID)
+	if s := q.Caller.Session; s != nil {
+		z.setSession(c, s, q.Caller.Kind == authn.Federated, q.Now)
+	}
+}
+
+// said sets what whoever asks says, and may say.
+func said(c *policy.Context, q *Question) {
 	for key, values := range q.Context {
-		if !principalKey(key) {
-			c.Set(key, values...)
+		if k := record.Fold(key); maySay(k, q.FromDoor) {
+			c.Set(k, values...)
 		}
 	}
-	c.SetOne("aws:userid", q.Caller.UserID)
-	if q.Caller.Session != nil {
-		sessionKeys(c, q.Caller.Session)
-	}
+}
+
+// setRequest sets what no caller has to do with: when, where, whose the
+// resource is, and by which connection.
+func (z *Authorizer) setRequest(c *policy.Context, q *Question, account string, owner *Place) {
 	now := z.at(q.Now)
 	c.SetOne("aws:currenttime", now.iso)
 	c.SetOne("aws:epochtime", now.epoch)
-	if q.Region != "" {
+	if withoutRegions(q.Action) {
+		c.SetOne("aws:requestedregion", globalRegion)
+	} else if q.Region != "" {
 		c.SetOne("aws:requestedregion", q.Region)
 	}
-	if q.Account != "" {
-		c.SetOne("aws:resourceaccount", q.Account)
+	if account != "" {
+		c.SetOne("aws:resourceaccount", account)
 	}
+	owner.setKeys(c, "aws:resourceorgid", "aws:resourceorgpaths")
 	if q.FromDoor {
 		return
 	}
 	c.SetOne("aws:securetransport", strconv.FormatBool(q.Secure))
-	c.SetOne("aws:viaawsservice", "false")
 	if q.Source != "" {
 		c.SetOne("aws:sourceip", q.Source)
 	}
@@ -84,15 +84,16 @@ func (z *Authorizer) setKeys(c *policy.Context, q *Question, g *gathered) {
 	}
 }
 
-// principalKey says whether a key is the principal's, which no operation says.
-func principalKey(key string) bool {
-	k := record.Fold(key)
-	return strings.HasPrefix(k, "aws:principal") || k == "aws:username" || k == "aws:userid"
+// withoutRegions says whether an action is of a service that has one endpoint
+// for all Regions (IAM User Guide, aws:RequestedRegion).
+func withoutRegions(action string) bool {
+	return len(action) > 4 && strings.EqualFold(action[:4], "iam:") || len(action) > 14 && strings.EqualFold(action[:14], "organizations:")
 }
 
 // principalKeys are the keys that a principal's record alone says.
 func principalKeys(c *policy.Context, f *authn.Form) {
 	c.SetOne("aws:principalisawsservice", "false")
+	c.SetOne("aws:viaawsservice", "false") // here, where it costs no request anything
 	c.SetOne("aws:principalarn", f.ARN)
 	switch {
 	case f.User != nil:
@@ -110,28 +111,76 @@ func principalKeys(c *policy.Context, f *authn.Form) {
 	}
 }
 
-// federatedKeys are those of a GetFederationToken session: it is somebody of
-// its own, who has neither the name nor the tags of the user that asked.
-func federatedKeys(caller *authn.Caller) *policy.Context {
-	c := &policy.Context{}
+// setFederated sets the principal's keys of a GetFederationToken session: it
+// is somebody of its own, who has neither the name nor the tags of the user
+// that asked.
+func setFederated(c *policy.Context, caller *authn.Caller) {
 	c.SetOne("aws:principalisawsservice", "false")
+	c.SetOne("aws:viaawsservice", "false")
 	c.SetOne("aws:principalaccount", caller.Account)
 	c.SetOne("aws:principalarn", caller.ARN)
 	c.SetOne("aws:principaltype", "FederatedUser")
-	return c
 }
 
-func sessionKeys(c *policy.Context, s *authn.Session) {
+// setSession sets what a session says. MFA has no meaning for federated
+// identities: their providers know how they signed in.
+func (z *Authorizer) setSession(c *policy.Context, s *authn.Session, federated bool, now time.Time) {
 	tagKeys(c, s.Tags) // a session's tag wins over its principal's
 	if !s.Issued.IsZero() {
 		c.SetOne("aws:tokenissuetime", s.Issued.UTC().Format(time.RFC3339))
 	}
-	c.SetOne("aws:multifactorauthpresent", strconv.FormatBool(!s.MFA.IsZero()))
+	if !federated && s.Provider == "" {
+		c.SetOne("aws:multifactorauthpresent", strconv.FormatBool(!s.MFA.IsZero()))
+		if !s.MFA.IsZero() {
+			c.SetOne("aws:multifactorauthage", strconv.FormatInt(max(0, int64(now.Sub(s.MFA)/time.Second)), 10))
+		}
+	}
 	if s.SourceIdentity != "" {
 		c.SetOne("aws:sourceidentity", s.SourceIdentity)
 	}
-	if s.Provider != "" {
-		c.SetOne("aws:federatedprovider", s.Provider)
+	setProvider(c, s.Provider)
+}
+
+// setProvider names an OIDC provider: for SAML there is no such key.
+func setProvider(c *policy.Context, provider string) {
+	if provider != "" && !strings.Contains(provider, ":saml-provider/") {
+		c.SetOne("aws:federatedprovider", provider)
+	}
+}
+
+// setOutsider sets the keys of who has no credential (IAM User Guide,
+// "Principal key values").
+func (z *Authorizer) setOutsider(c *policy.Context, r record.Reader, o *Outsider) {
+	c.SetOne("aws:viaawsservice", "false")
+	switch o.Kind {
+	case policy.Anonymous:
+		c.SetOne("aws:principaltype", "Anonymous")
+		c.SetOne("aws:principalaccount", "anonymous")
+		c.SetOne("aws:userid", "anonymous")
+	case policy.Federated:
+		if len(o.Names) > 0 {
+			setProvider(c, o.Names[0])
+		}
+	case policy.Service:
+		c.SetOne("aws:principalisawsservice", "true")
+		if len(o.Names) > 0 {
+			c.SetOne("aws:principalservicename", o.Names[0])
+			c.Set("aws:principalservicenameslist", o.Names...)
+		}
+		z.setSource(c, r, o.Source)
+	}
+}
+
+// setSource names the resource for which a service asks, against confused
+// deputies.
+func (z *Authorizer) setSource(c *policy.Context, r record.Reader, source string) {
+	if source == "" {
+		return
+	}
+	c.SetOne("aws:sourcearn", source)
+	if a, err := arn.Parse(source); err == nil && a.Account != "" {
+		c.SetOne("aws:sourceaccount", a.Account)
+		z.placeOf(r, a.Account).setKeys(c, "aws:sourceorgid", "aws:sourceorgpaths")
 	}
 }
 

@@ -16,7 +16,7 @@ func tagOps() []api.Op {
 			t, err := userTags(c, &in.userIn)
 			return t.add(c, in.Tags, err)
 		}),
-		write("UntagUser", theUser[untagUserIn], func(c *api.Call, in *untagUserIn) (*api.Nothing, error) {
+		write("UntagUser", untagging(theUser[untagUserIn]), func(c *api.Call, in *untagUserIn) (*api.Nothing, error) {
 			t, err := userTags(c, &in.userIn)
 			return t.remove(c, in.TagKeys, err)
 		}),
@@ -28,7 +28,7 @@ func tagOps() []api.Op {
 			t, err := roleTags(c, &in.roleIn)
 			return t.add(c, in.Tags, err)
 		}),
-		write("UntagRole", theRole[untagRoleIn], func(c *api.Call, in *untagRoleIn) (*api.Nothing, error) {
+		write("UntagRole", untagging(theRole[untagRoleIn]), func(c *api.Call, in *untagRoleIn) (*api.Nothing, error) {
 			t, err := roleTags(c, &in.roleIn)
 			return t.remove(c, in.TagKeys, err)
 		}),
@@ -40,7 +40,7 @@ func tagOps() []api.Op {
 			t, err := policyTags(c, &in.policyIn)
 			return t.add(c, in.Tags, err)
 		}),
-		write("UntagPolicy", thePolicy[untagPolicyIn], func(c *api.Call, in *untagPolicyIn) (*api.Nothing, error) {
+		write("UntagPolicy", untagging(thePolicy[untagPolicyIn]), func(c *api.Call, in *untagPolicyIn) (*api.Nothing, error) {
 			t, err := policyTags(c, &in.policyIn)
 			return t.remove(c, in.TagKeys, err)
 		}),
@@ -52,7 +52,7 @@ func tagOps() []api.Op {
 			t, err := profileTags(c, &in.profileIn)
 			return t.add(c, in.Tags, err)
 		}),
-		write("UntagInstanceProfile", theProfile[untagInstanceProfileIn], func(c *api.Call, in *untagInstanceProfileIn) (*api.Nothing, error) {
+		write("UntagInstanceProfile", untagging(theProfile[untagInstanceProfileIn]), func(c *api.Call, in *untagInstanceProfileIn) (*api.Nothing, error) {
 			t, err := profileTags(c, &in.profileIn)
 			return t.remove(c, in.TagKeys, err)
 		}),
@@ -123,6 +123,33 @@ func tagging[In any](on func(*api.Call, *In) ([]api.Access, error)) func(*api.Ca
 	}
 }
 
+// untagging adds the keys of the tags that the request takes away.
+func untagging[In any](on func(*api.Call, *In) ([]api.Access, error)) func(*api.Call, *In) ([]api.Access, error) {
+	return func(c *api.Call, in *In) ([]api.Access, error) {
+		list, err := on(c, in)
+		for i := range list {
+			if list[i].Context == nil {
+				list[i].Context = map[string][]string{}
+			}
+			list[i].Context["aws:TagKeys"] = any(in).(interface{ removed() []string }).removed()
+		}
+		return list, err
+	}
+}
+
+// untagIn is the tags that a request takes away.
+type untagIn struct {
+	TagKeys TagKeys `q:"required"`
+}
+
+func (in *untagIn) removed() []string {
+	var keys []string
+	for _, k := range in.TagKeys {
+		keys = append(keys, string(k))
+	}
+	return keys
+}
+
 func userTags(c *api.Call, in *userIn) (taggable, error) {
 	x, err := findUser(c, string(in.UserName))
 	if err != nil {
@@ -140,7 +167,7 @@ func (in *tagUserIn) requestTags() []Tag { return in.Tags }
 
 type untagUserIn struct {
 	userIn
-	TagKeys TagKeys `q:"required"`
+	untagIn
 }
 
 type listUserTagsIn struct {
@@ -165,7 +192,7 @@ func (in *tagRoleIn) requestTags() []Tag { return in.Tags }
 
 type untagRoleIn struct {
 	roleIn
-	TagKeys TagKeys `q:"required"`
+	untagIn
 }
 
 type listRoleTagsIn struct {
@@ -190,7 +217,7 @@ func (in *tagPolicyIn) requestTags() []Tag { return in.Tags }
 
 type untagPolicyIn struct {
 	policyIn
-	TagKeys TagKeys `q:"required"`
+	untagIn
 }
 
 type listPolicyTagsIn struct {
@@ -215,7 +242,7 @@ func (in *tagInstanceProfileIn) requestTags() []Tag { return in.Tags }
 
 type untagInstanceProfileIn struct {
 	profileIn
-	TagKeys TagKeys `q:"required"`
+	untagIn
 }
 
 type listInstanceProfileTagsIn struct {

@@ -3,7 +3,6 @@ package operator
 import (
 	"cmp"
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -70,7 +69,7 @@ func (s *Server) can(in *Asked, v *view.View) (any, error) {
 			return nil, refuse("context key %s stands twice: condition keys have no case", key)
 		}
 		seen[record.Fold(key)] = true
-		if authz.Reserved(key) && !slices.Contains(authz.NetworkKeys, record.Fold(key)) {
+		if authz.Reserved(key) && !authz.OfNetwork(key) {
 			return nil, refuse("context key %s is set by the deployment and cannot be given", key)
 		}
 	}

@@ -34,7 +34,7 @@ func boundedContext(s *record.Service, context map[string][]string) error {
 	for key, values := range context {
 		folded := record.Fold(key)
 		own := slices.ContainsFunc(s.Keys, func(p string) bool { return strings.HasPrefix(folded, record.Fold(p)) })
-		if authz.Reserved(key) && !slices.Contains(authz.NetworkKeys, folded) || !own && !slices.Contains(authz.NetworkKeys, folded) {
+		if !authz.OfNetwork(key) && (!own || authz.Reserved(key)) {
 			return fault.AccessDenied.Errorf("Service %s may not say the context key %s: keys of the principal, session and time are set here, and its own begin with %s.",
 				s.Name, key, orNone(s.Keys))
 		}
