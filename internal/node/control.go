@@ -94,7 +94,7 @@ func (c *Control) open(ctx context.Context) (*store.Etcd, error) {
 	if quota == 0 {
 		quota = store.DefaultQuota
 	}
-	kv, err := store.OpenEtcd(store.EtcdConfig{Dir: filepath.Join(c.Config.Dir, "etcd"), Run: c.Config.Run, Quota: quota, Log: c.Log})
+	kv, err := store.OpenMember(store.MemberConfig{Dir: filepath.Join(c.Config.Dir, "etcd"), Run: c.Config.Run, Quota: quota, Log: c.Log})
 	if err != nil {
 		return nil, err
 	}

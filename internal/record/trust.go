@@ -54,7 +54,19 @@ func (o *Operator) Verify(root ed25519.PublicKey) bool {
 // enrolled, unfenced control-plane node.
 func VerifyHead(r Reader, h *Head) error { return verifyHead(r, h.Node, h.Index, h.Verify) }
 
-// VerifyBeat is the same for a heartbeat.
+// VerifyNext checks the head of the commit after head old, whose state r is: of
+// the same history, signed, and by the node that signed old unless it took over.
+func VerifyNext(r Reader, old, h *Head) error {
+	switch {
+	case h.Cluster != old.Cluster || h.Lineage != old.Lineage:
+		return fmt.Errorf("record: the head at index %d is of another cluster or lineage", h.Index)
+	case h.Node == old.Node && h.Term != old.Term, h.Node != old.Node && h.Term != old.Term+1:
+		return fmt.Errorf("record: the head at index %d is of node %s in term %d and follows one of %s in term %d", h.Index, h.Node, h.Term, old.Node, old.Term)
+	}
+	return VerifyHead(r, h)
+}
+
+// VerifyBeat is VerifyHead for a heartbeat.
 func VerifyBeat(r Reader, b *Beat) error { return verifyHead(r, b.Node, b.Index, b.Verify) }
 
 func verifyHead(r Reader, node string, index uint64, verify func(ed25519.PublicKey) bool) error {

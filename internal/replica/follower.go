@@ -369,8 +369,6 @@ func advance(v *view.View, text []byte) (*view.View, error) {
 	switch {
 	case b.Head.Index <= v.Head.Index:
 		return nil, errOld
-	case b.Head.Cluster != v.Head.Cluster || b.Head.Lineage != v.Head.Lineage:
-		return nil, errors.New("replica: the batch is of another cluster or lineage")
 	case b.Head.Format > record.Format:
 		return nil, fmt.Errorf("replica: the batch has format %d, this build reads %d: upgrade this node", b.Head.Format, record.Format)
 	}
@@ -378,7 +376,7 @@ func advance(v *view.View, text []byte) (*view.View, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := record.VerifyHead(v, &b.Head); err != nil {
+	if err := record.VerifyNext(v, &v.Head, &b.Head); err != nil {
 		return nil, err
 	}
 	p := v.Begin()

@@ -2,18 +2,14 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"log/slog"
-	"net/url"
-	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
-	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
-	"go.uber.org/zap"
 
 	"github.com/holdfast-iam/holdfast/internal/record"
 )
@@ -25,76 +21,29 @@ const (
 	prefixRec = "/hf/state/"
 )
 
-// Settings that a prototype needed (one member): see docs/operations.md.
 const (
-	backendBatch    = 5 * time.Millisecond
-	snapshotCount   = 1000
-	snapshotCatchUp = 500
-	maxTxnOps       = 4096
-	maxRequest      = 16 << 20
-	startTimeout    = 30 * time.Second
-	commitTimeout   = 5 * time.Second
-	readTimeout     = time.Second
-	page            = 10_000
-	// DefaultQuota is the backend's largest size.
-	DefaultQuota = 4 << 30
+	commitTimeout = 2 * time.Second
+	readTimeout   = 600 * time.Millisecond
+	watchPause    = 200 * time.Millisecond
+	page          = 10_000
+	stateTries    = 5
 )
 
-// EtcdConfig says where an embedded member lives.
-type EtcdConfig struct {
-	Dir   string
-	Run   string // short 0700 directory for its unix sockets
-	Quota int64
-	Log   *slog.Logger
-}
-
-// Etcd is a KV in an embedded etcd member, reachable through this process and
-// unix sockets alone.
+// Etcd is a KV in etcd: in an embedded member, reachable through this process
+// and unix sockets alone, or in a cluster that somebody else runs.
 type Etcd struct {
-	server *embed.Etcd
+	server *embed.Etcd // nil: external
 	client *clientv3.Client
 }
 
-// OpenEtcd starts the member and waits until it serves.
-func OpenEtcd(c EtcdConfig) (*Etcd, error) {
-	cfg := embed.NewConfig()
-	cfg.Name, cfg.Dir = "control", c.Dir
-	client := url.URL{Scheme: "unix", Path: filepath.Join(c.Run, "etcd.sock")}
-	peer := url.URL{Scheme: "unix", Path: filepath.Join(c.Run, "etcdpeer.sock")}
-	for _, u := range []url.URL{client, peer} {
-		if err := os.Remove(u.Path); err != nil && !os.IsNotExist(err) { // left by a killed process
-			return nil, err
-		}
+// Stopped yields when the embedded member ends by itself: an error of its disk.
+// The process must end with it.
+func (e *Etcd) Stopped() <-chan error {
+	if e.server == nil {
+		return nil
 	}
-	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
-	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
-	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
-	cfg.BackendBatchInterval = backendBatch
-	cfg.SnapshotCount, cfg.SnapshotCatchUpEntries = snapshotCount, snapshotCatchUp
-	cfg.MaxTxnOps, cfg.MaxRequestBytes = maxTxnOps, maxRequest
-	cfg.QuotaBackendBytes = c.Quota
-	cfg.AutoCompactionMode, cfg.AutoCompactionRetention = "revision", "1000"
-	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
-	cfg.TickMs, cfg.ElectionMs = 10, 100 // one member: it only waits for itself
-	e, err := embed.StartEtcd(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("store: start etcd in %s: %w", c.Dir, err)
-	}
-	select {
-	case <-e.Server.ReadyNotify():
-	case err := <-e.Err():
-		e.Close()
-		return nil, fmt.Errorf("store: etcd in %s: %w", c.Dir, err)
-	case <-time.After(startTimeout):
-		e.Close()
-		return nil, fmt.Errorf("store: etcd in %s did not serve within %s", c.Dir, startTimeout)
-	}
-	return &Etcd{server: e, client: v3client.New(e.Server)}, nil
+	return e.server.Err()
 }
-
-// Stopped yields when the member ends by itself: an error of its disk. The
-// process must end with it.
-func (e *Etcd) Stopped() <-chan error { return e.server.Err() }
 
 func logKey(index uint64) string { return fmt.Sprintf("%s%020d", prefixLog, index) }
 
@@ -133,25 +82,56 @@ func (e *Etcd) Head(ctx context.Context) ([]byte, error) {
 	return resp.Kvs[0].Value, nil
 }
 
-// State implements KV.
-func (e *Etcd) State(ctx context.Context, yield func(record.Key, []byte) bool) error {
-	return e.pages(ctx, prefixRec, prefixRec, func(key string, value []byte) bool {
-		return yield(record.Key(key[len(prefixRec):]), value)
+// State implements KV. What compaction took away meanwhile is read anew.
+func (e *Etcd) State(ctx context.Context, yield func(record.Key, []byte) bool) ([]byte, error) {
+	for try := 1; ; try++ {
+		head, records, err := e.state(ctx)
+		if errors.Is(err, rpctypes.ErrCompacted) && try < stateTries {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, kv := range records {
+			if !yield(kv.key, kv.value) {
+				break
+			}
+		}
+		return head, nil
+	}
+}
+
+type keyed struct {
+	key   record.Key
+	value []byte
+}
+
+// state reads head and records at one revision of the store.
+func (e *Etcd) state(ctx context.Context) (head []byte, records []keyed, err error) {
+	resp, err := e.client.Get(ctx, keyHead)
+	if err != nil || len(resp.Kvs) == 0 {
+		return nil, nil, err
+	}
+	err = e.pages(ctx, prefixRec, prefixRec, resp.Header.Revision, func(key string, value []byte) bool {
+		records = append(records, keyed{record.Key(key[len(prefixRec):]), value})
+		return true
 	})
+	return resp.Kvs[0].Value, records, err
 }
 
 // Log implements KV.
 func (e *Etcd) Log(ctx context.Context, from uint64, yield func(uint64, []byte) bool) error {
-	return e.pages(ctx, prefixLog, logKey(from), func(key string, value []byte) bool {
+	return e.pages(ctx, prefixLog, logKey(from), 0, func(key string, value []byte) bool {
 		index, err := strconv.ParseUint(key[len(prefixLog):], 10, 64)
 		return err == nil && yield(index, value)
 	})
 }
 
-func (e *Etcd) pages(ctx context.Context, prefix, from string, yield func(string, []byte) bool) error {
+// pages reads a prefix at a revision of the store; 0: each page at the newest.
+func (e *Etcd) pages(ctx context.Context, prefix, from string, revision int64, yield func(string, []byte) bool) error {
 	end := clientv3.GetPrefixRangeEnd(prefix)
 	for {
-		resp, err := e.client.Get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(page))
+		resp, err := e.client.Get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(page), clientv3.WithRev(revision))
 		if err != nil {
 			return fmt.Errorf("store: read %s: %w", prefix, err)
 		}
@@ -167,6 +147,22 @@ func (e *Etcd) pages(ctx context.Context, prefix, from string, yield func(string
 	}
 }
 
+// Watch implements KV. The head is read again whenever the watch begins anew.
+func (e *Etcd) Watch(ctx context.Context, tell func([]byte)) {
+	for ctx.Err() == nil {
+		changes := e.client.Watch(ctx, keyHead)
+		if head, err := e.Head(ctx); err == nil && head != nil {
+			tell(head)
+		}
+		for resp := range changes {
+			if n := len(resp.Events); n > 0 && resp.Events[n-1].Kv != nil {
+				tell(resp.Events[n-1].Kv.Value)
+			}
+		}
+		pause(ctx, watchPause)
+	}
+}
+
 // Trim implements KV.
 func (e *Etcd) Trim(ctx context.Context, before uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
@@ -175,8 +171,11 @@ func (e *Etcd) Trim(ctx context.Context, before uint64) error {
 	return err
 }
 
-// Close stops the member.
+// Close stops the embedded member.
 func (e *Etcd) Close() error {
+	if e.server == nil {
+		return e.client.Close()
+	}
 	_ = e.client.Close() // in process: it reports its own cancelled context
 	e.server.Close()
 	return nil

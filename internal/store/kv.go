@@ -35,16 +35,20 @@ type Txn struct {
 // the same Expect has been answered.
 //
 // Head is linearizable: it is as new as any Commit confirmed before it began.
-// State and Log read pages; nothing is promised between pages, so the caller
-// checks what it read against a head.
+// State is of one moment, whose head it returns. Log reads pages; nothing is
+// promised between pages, so the caller checks that one continues the other.
+//
+// Watch tells of new heads until ctx ends. It may leave some out, never the
+// last for long: it is good for waking who is idle, and for nothing else.
 type KV interface {
 	Commit(ctx context.Context, t *Txn) (ok bool, err error)
 	Head(ctx context.Context) ([]byte, error)
-	State(ctx context.Context, yield func(key record.Key, value []byte) bool) error
+	State(ctx context.Context, yield func(key record.Key, value []byte) bool) (head []byte, err error)
 	// Log yields the log values whose last index is at least from, in order.
 	Log(ctx context.Context, from uint64, yield func(index uint64, value []byte) bool) error
 	// Trim removes log values whose last index is below before.
 	Trim(ctx context.Context, before uint64) error
+	Watch(ctx context.Context, tell func(head []byte))
 	Close() error
 }
 
@@ -54,6 +58,7 @@ type Memory struct {
 	head  []byte
 	state map[record.Key][]byte
 	log   map[uint64][]byte
+	moved chan struct{} // closed and replaced at every commit
 }
 
 // Commit implements KV.
@@ -67,6 +72,10 @@ func (m *Memory) Commit(_ context.Context, t *Txn) (bool, error) {
 		m.state, m.log = map[record.Key][]byte{}, map[uint64][]byte{}
 	}
 	m.head, m.log[t.Index] = t.Head, t.Log
+	if m.moved != nil {
+		close(m.moved)
+		m.moved = nil
+	}
 	for _, c := range t.Changes {
 		if c.Value == nil {
 			delete(m.state, c.Key)
@@ -85,8 +94,9 @@ func (m *Memory) Head(context.Context) ([]byte, error) {
 }
 
 // State implements KV.
-func (m *Memory) State(_ context.Context, yield func(record.Key, []byte) bool) error {
+func (m *Memory) State(_ context.Context, yield func(record.Key, []byte) bool) ([]byte, error) {
 	m.mu.Lock()
+	head := m.head
 	keys := make([]record.Key, 0, len(m.state))
 	for k := range m.state {
 		keys = append(keys, k)
@@ -102,7 +112,7 @@ func (m *Memory) State(_ context.Context, yield func(record.Key, []byte) bool) e
 			break
 		}
 	}
-	return nil
+	return head, nil
 }
 
 // Log implements KV.
@@ -138,6 +148,26 @@ func (m *Memory) Trim(_ context.Context, before uint64) error {
 		}
 	}
 	return nil
+}
+
+// Watch implements KV.
+func (m *Memory) Watch(ctx context.Context, tell func([]byte)) {
+	for {
+		m.mu.Lock()
+		if m.moved == nil {
+			m.moved = make(chan struct{})
+		}
+		head, moved := m.head, m.moved
+		m.mu.Unlock()
+		if head != nil {
+			tell(head)
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Close implements KV.

@@ -14,6 +14,7 @@ import (
 const (
 	maxGroup      = 256
 	maxGroupBytes = 8 << 20
+	maxGroupOps   = 3000 // a call that makes more changes than this is a group of its own
 	maxQueue      = 4096
 )
 
@@ -26,11 +27,22 @@ const Window = 12 * time.Minute
 // id.
 var ErrUnavailable = errors.New("store: unavailable")
 
+// ErrMoved says that another node sequences: nothing of the call has happened
+// here, and that node is the one to ask.
+var ErrMoved = errors.New("store: another node sequences")
+
+// ErrBroken says that the log does not continue what this node holds: it has
+// been trimmed meanwhile, or is damaged. The node has to start anew.
+var ErrBroken = errors.New("store: the log does not continue what this node holds")
+
 // Call is one change that somebody asks for.
 type Call struct {
 	ID      string // call id; empty for system records
 	Account string // for the fair queue
 	Reduces bool   // deletions, deactivations, denials: may use the reserve
+	// Insist has the call committed here also while another node sequences,
+	// which does not answer. That commit is the take-over.
+	Insist bool
 	// Admit asks whether the credential is still good, before the call id is
 	// looked up.
 	Admit func(r record.Reader, now time.Time) error
@@ -60,18 +72,20 @@ type (
 		OK  bool
 		Err error
 	}
-	// Caught is the log from the settled view's index on, and the head read
-	// after it.
+	// Caught is the log from the settled view's index on.
 	Caught struct {
 		Values []*record.LogValue
-		Raw    [][]byte
 		Err    error
 	}
+	// Woken says that somebody may have committed: an idle node follows.
+	Woken struct{}
 
 	// Commit asks the driver to commit.
 	Commit struct{ Txn *Txn }
 	// CatchUp asks the driver to read the log from an index.
 	CatchUp struct{ From uint64 }
+	// Stop ends the node: ErrBroken.
+	Stop struct{ Err error }
 	// Publish hands on a confirmed commit.
 	Publish struct {
 		Value *record.LogValue
@@ -85,7 +99,10 @@ type (
 )
 
 // Sequencer is the single-threaded machine that orders calls: no goroutine,
-// clock, randomness or I/O inside.
+// clock, randomness or I/O inside. Every control-plane node has one. The node
+// that signed the newest head is the one that sequences: the head is the hint,
+// and its term counts the take-overs. A hint is good for speed alone; what
+// makes two nodes safe is that each commit compares the head.
 type Sequencer struct {
 	Node string
 	Sign func(*record.Head)
@@ -99,6 +116,8 @@ type Sequencer struct {
 	expiry  []seen
 	flight  *flight
 	unknown bool // the last commit's outcome is not known
+	reading bool // the log is being read
+	again   bool // and is to be read once more
 }
 
 type seen struct {
@@ -114,6 +133,8 @@ type flight struct {
 	next    *view.View
 	answers []Answer // of calls that committed
 	idle    []Answer // of calls that changed nothing: good once this is settled
+	moved   []Answer // of calls that another node is to be asked for
+	ops     int      // changed keys
 	ids     []seen
 }
 
@@ -128,7 +149,10 @@ func (s *Sequencer) View() *view.View { return s.view }
 // Waiting says how many calls wait for a group.
 func (s *Sequencer) Waiting() int { return s.waiting }
 
-// Idle says whether a Group event would do something useful.
+// Sequences says whether this node made the newest commit that it knows of.
+func (s *Sequencer) Sequences() bool { return s.view.Head.Node == s.Node }
+
+// Idle says whether a Group event would do nothing useful.
 func (s *Sequencer) Idle() bool { return s.flight == nil && s.waiting == 0 && !s.unknown }
 
 // Remember adds a call id of the log, when the machine is started.
@@ -150,6 +174,8 @@ func (s *Sequencer) Step(event any, now time.Time) []any {
 		return s.committed(e)
 	case Caught:
 		return s.caught(e)
+	case Woken:
+		return s.woken()
 	}
 	return nil
 }
@@ -189,17 +215,21 @@ func (s *Sequencer) next() *Call {
 // group applies waiting calls to the settled view and starts their commit. An
 // unknown outcome before it is fenced by the same comparison.
 func (s *Sequencer) group(now time.Time) []any {
-	if s.flight != nil || s.waiting == 0 && !s.unknown {
+	if s.flight != nil || s.reading || s.waiting == 0 && !s.unknown {
 		return nil
 	}
 	at := max(now.UnixMilli(), s.view.Head.Time)
 	f := &flight{}
 	pending := s.view.Begin()
 	index, chain, size := s.view.Head.Index, s.view.Head.Chain, 0
-	for n := 0; n < maxGroup && size < maxGroupBytes; n++ {
+	for n := 0; n < maxGroup && size < maxGroupBytes && f.ops < maxGroupOps; n++ {
 		c := s.next()
 		if c == nil {
 			break
+		}
+		if !c.Insist && !s.Sequences() {
+			f.moved = append(f.moved, Answer{c, Outcome{Err: ErrMoved, View: s.view}})
+			continue
 		}
 		rec, ok := s.apply(f, pending, c, index+1, at)
 		if !ok {
@@ -210,21 +240,25 @@ func (s *Sequencer) group(now time.Time) []any {
 		chain = record.Link(chain, rec.Public, sha256.Sum256(rec.Private))
 		f.value.Records = append(f.value.Records, rec)
 	}
+	out := answers(f.moved) // true whatever is in doubt
 	if len(f.value.Records) == 0 {
 		if !s.unknown {
-			return answers(f.idle) // settled: nothing was in doubt
+			return append(out, answers(f.idle)...) // settled: nothing was in doubt
 		}
 		rec := s.fence(index+1, at)
 		index++
 		chain = record.Link(chain, rec.Public, sha256.Sum256(rec.Private))
 		f.value.Records = append(f.value.Records, rec)
 	}
-	return s.launch(f, pending, index, chain, at)
+	return append(out, s.launch(f, pending, index, chain, at)...)
 }
 
 func (s *Sequencer) launch(f *flight, pending *view.Pending, index uint64, chain record.Hash, at int64) []any {
 	state := pending.State()
 	head := s.view.Head
+	if !s.Sequences() {
+		head.Term++ // the take-over
+	}
 	head.Index, head.Chain, head.Time, head.Format, head.Node = index, chain, at, record.Format, s.Node
 	head.State = state.Digest()
 	s.Sign(&head)
@@ -262,7 +296,9 @@ func (s *Sequencer) apply(f *flight, pending *view.Pending, c *Call, index uint6
 		f.idle = append(f.idle, Answer{c, Outcome{Err: err, View: s.view}})
 		return record.Logged{}, false
 	}
-	public := (&record.Public{Index: index, Time: at, Format: record.Format, Call: c.ID, Changes: fork.Changes()}).Append(nil)
+	changes := fork.Changes()
+	f.ops += len(changes)
+	public := (&record.Public{Index: index, Time: at, Format: record.Format, Call: c.ID, Changes: changes}).Append(nil)
 	pending.Adopt(fork)
 	f.answers = append(f.answers, Answer{c, Outcome{Index: index}})
 	if c.ID != "" {
@@ -305,7 +341,7 @@ func (s *Sequencer) committed(e Committed) []any {
 		// The head is another: the commit in doubt went through, or somebody
 		// else committed. Nothing of this group happened; read the log.
 		s.requeue(f)
-		return []any{CatchUp{s.view.Head.Index + 1}}
+		return s.read()
 	}
 	s.unknown = false
 	s.settle(f.next, f.stored)
@@ -335,36 +371,74 @@ func (s *Sequencer) requeue(f *flight) {
 	}
 }
 
+// woken follows what others commit, unless a commit of this node is under way:
+// its refusal will tell.
+func (s *Sequencer) woken() []any {
+	switch {
+	case s.flight != nil:
+		return nil
+	case s.reading:
+		s.again = true
+		return nil
+	}
+	return s.read()
+}
+
+func (s *Sequencer) read() []any {
+	s.reading, s.again = true, false
+	return []any{CatchUp{s.view.Head.Index + 1}}
+}
+
 // caught takes the log's records that this machine did not know.
 func (s *Sequencer) caught(e Caught) []any {
+	s.reading = false
 	if e.Err != nil {
-		return []any{CatchUp{s.view.Head.Index + 1}}
+		return s.read()
 	}
 	var out []any
-	for i, v := range e.Values {
-		records, err := v.Batch().Open(s.view.Head.Index, s.view.Head.Chain)
+	for _, v := range e.Values {
+		if v.Head.Index <= s.view.Head.Index {
+			continue
+		}
+		next, ids, err := s.advance(v)
 		if err != nil {
-			return append(out, CatchUp{s.view.Head.Index + 1})
+			return append(out, Stop{fmt.Errorf("%w: %w", ErrBroken, err)})
 		}
-		p := s.view.Begin()
-		var ids []seen
-		for _, r := range records {
-			p.Apply(r.Changes)
-			if r.Call != "" {
-				ids = append(ids, seen{r.Call, r.Index, r.Time})
-			}
-		}
-		next := &view.View{State: p.State(), Head: v.Head}
-		if next.Digest() != v.Head.State {
-			return append(out, CatchUp{s.view.Head.Index + 1})
-		}
-		stored, _ := record.Marshal(&v.Head)
+		stored, _ := record.Marshal(&v.Head) // plain fields: cannot fail
 		s.settle(next, stored)
 		s.remember(ids, v.Head.Time)
-		out = append(out, Publish{e.Values[i], next})
+		s.unknown = false // the head that the commit in doubt compared is gone
+		out = append(out, Publish{v, next})
 	}
-	s.unknown = false
+	if s.again {
+		out = append(out, s.read()...)
+	}
 	return out
+}
+
+// advance verifies one commit of the log: chain, signature by a node that may,
+// term and digest. Nothing is believed for where it was read.
+func (s *Sequencer) advance(v *record.LogValue) (*view.View, []seen, error) {
+	records, err := v.Batch().Open(s.view.Head.Index, s.view.Head.Chain)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := record.VerifyNext(s.view, &s.view.Head, &v.Head); err != nil {
+		return nil, nil, err
+	}
+	p := s.view.Begin()
+	var ids []seen
+	for _, r := range records {
+		p.Apply(r.Changes)
+		if r.Call != "" {
+			ids = append(ids, seen{r.Call, r.Index, r.Time})
+		}
+	}
+	next := &view.View{State: p.State(), Head: v.Head}
+	if next.Digest() != v.Head.State {
+		return nil, nil, fmt.Errorf("index %d comes to another digest than its head's", v.Head.Index)
+	}
+	return next, ids, nil
 }
 
 func (s *Sequencer) settle(v *view.View, stored []byte) { s.view, s.stored = v, stored }

@@ -15,16 +15,16 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/view"
 )
 
-// Writer drives a Sequencer over a KV. Run must be running for Do to be
-// answered.
+// Writer drives a Sequencer over a KV, which other nodes may write to as well.
+// Run must be running for Do to be answered.
 type Writer struct {
 	KV   KV
 	Node string
 	Sign func(*record.Head)
 	Now  func() time.Time
 	Log  *slog.Logger
-	// OnCommit is called for every confirmed commit, in order, before its
-	// calls are answered.
+	// OnCommit is called for every confirmed commit, in order, whoever made it,
+	// and before its calls are answered.
 	OnCommit func(*record.LogValue, *view.View)
 	// Free says how many bytes the disk has left; nil: enough.
 	Free func() uint64
@@ -36,15 +36,22 @@ type Writer struct {
 	// Audited is the last index that the audit sink has; the log is not
 	// trimmed past it. Nil: nothing waits.
 	Audited func() uint64
+	// Probe is how often the store is asked whether it can be reached, so that
+	// writes are refused soon when it cannot. Zero, for a member that is alone:
+	// never.
+	Probe time.Duration
 
 	machine *Sequencer
 	calls   chan *Call
+	wakes   chan struct{} // somebody else may have committed
+	reach   reach
 	view    atomic.Pointer[view.View]
 	reads   linearizer
 	kept    []kept
 	bytes   int64
 	checked time.Time
 	full    int // 0 room, 1 only for what reduces, 2 for nothing
+	stop    context.CancelCauseFunc
 }
 
 // kept is one commit in the log.
@@ -56,7 +63,8 @@ type kept struct {
 
 // Open loads what the KV holds. An empty KV gives a nil view: Genesis is next.
 func (w *Writer) Open(ctx context.Context, verify func(*record.Head, *view.State) error) error {
-	w.calls = make(chan *Call, maxGroup)
+	w.calls, w.wakes = make(chan *Call, maxGroup), make(chan struct{}, 1)
+	w.reach.open()
 	machine, err := Load(ctx, w.KV, w.Node, w.Sign, verify, w.keep)
 	if err != nil || machine == nil {
 		return err
@@ -79,7 +87,7 @@ func (w *Writer) keep(index uint64, at int64, size int) {
 func (w *Writer) Genesis(ctx context.Context, g *record.Genesis, changes []record.Change) error {
 	head := record.Head{Cluster: g.Cluster, Lineage: g.Lineage, Format: record.Format}
 	w.start(NewSequencer(w.Node, w.Sign, &view.View{State: view.Empty(g.HashSeed), Head: head}, nil))
-	call := &Call{Apply: func(tx record.Tx, _ time.Time, _ uint64) ([]byte, error) {
+	call := &Call{Insist: true, Apply: func(tx record.Tx, _ time.Time, _ uint64) ([]byte, error) {
 		for _, c := range changes {
 			if err := tx.Put(record.NewEntry(c.Key, c.Value), c.Value); err != nil {
 				return nil, err
@@ -101,17 +109,29 @@ func (w *Writer) Genesis(ctx context.Context, g *record.Genesis, changes []recor
 // View returns the settled view.
 func (w *Writer) View() *view.View { return w.view.Load() }
 
-// Do hands a call to the sequencer and waits for its outcome.
+// Sequences says whether this node made the newest commit that it knows of.
+func (w *Writer) Sequences() bool {
+	v := w.View()
+	return v != nil && v.Head.Node == w.Node
+}
+
+// Do hands a call to the sequencer and waits for its outcome. When the store is
+// out of reach it waits no longer: the outcome is not known then.
 func (w *Writer) Do(ctx context.Context, c Call) Outcome {
 	c.done = make(chan Outcome, 1)
+	lost := w.reach.lost()
 	select {
 	case w.calls <- &c:
+	case <-lost:
+		return Outcome{Err: errLost}
 	case <-ctx.Done():
 		return Outcome{Err: fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())}
 	}
 	select {
 	case o := <-c.done:
 		return o
+	case <-lost:
+		return Outcome{Err: errLost}
 	case <-ctx.Done():
 		return Outcome{Err: fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())}
 	}
@@ -131,15 +151,37 @@ func (w *Writer) System(ctx context.Context, operation string, apply func(tx rec
 // again.
 const retryPause = 50 * time.Millisecond
 
-// Run sequences calls until ctx ends.
+// Run sequences calls, and follows what others commit, until ctx ends or the
+// log does not continue what this node holds.
 func (w *Writer) Run(ctx context.Context) error {
+	var helpers sync.WaitGroup
+	defer helpers.Wait()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	w.stop = cancel
+	helpers.Go(func() { w.KV.Watch(ctx, w.told) })
+	if w.Probe > 0 {
+		helpers.Go(func() { w.probe(ctx) })
+	}
+	w.sequence(ctx)
+	if err := context.Cause(ctx); errors.Is(err, ErrBroken) {
+		return err
+	}
+	return nil
+}
+
+// sequence is the machine's one goroutine.
+func (w *Writer) sequence(ctx context.Context) {
 	for {
 		if w.machine.Idle() {
 			select {
 			case <-ctx.Done():
-				return nil
+				return
 			case c := <-w.calls:
 				w.submit(ctx, c)
+			case <-w.wakes:
+				w.perform(ctx, w.machine.Step(Woken{}, w.Now()))
+				continue
 			}
 		}
 		// Callers just answered ask again at once: two rounds of the scheduler
@@ -149,7 +191,7 @@ func (w *Writer) Run(ctx context.Context) error {
 			w.drain(ctx)
 		}
 		if ctx.Err() != nil {
-			return nil
+			return
 		}
 		w.perform(ctx, w.machine.Step(Group{}, w.Now()))
 		w.trim(ctx)
@@ -201,9 +243,11 @@ func (w *Writer) fullness() int {
 	return w.full
 }
 
-// perform does what the machine asks for.
+// perform does what the machine asks for, and what it asks for then.
 func (w *Writer) perform(ctx context.Context, effects []any) {
-	for _, effect := range effects {
+	for len(effects) > 0 {
+		effect := effects[0]
+		effects = effects[1:]
 		switch e := effect.(type) {
 		case Commit:
 			ok, err := w.KV.Commit(ctx, e.Txn)
@@ -211,12 +255,12 @@ func (w *Writer) perform(ctx context.Context, effects []any) {
 				w.Log.Error("commit", "index", e.Txn.Index, "error", err)
 				pause(ctx, retryPause)
 			}
-			w.perform(ctx, w.machine.Step(Committed{ok, err}, w.Now()))
+			effects = append(effects, w.machine.Step(Committed{ok, err}, w.Now())...)
 		case CatchUp:
 			if ctx.Err() != nil {
 				return
 			}
-			w.perform(ctx, w.machine.Step(w.catchUp(ctx, e.From), w.Now()))
+			effects = append(effects, w.machine.Step(w.catchUp(ctx, e.From), w.Now())...)
 		case Publish:
 			w.keep(e.Value.Head.Index, e.Value.Head.Time, sizeOf(e.Value))
 			w.view.Store(e.View)
@@ -225,6 +269,9 @@ func (w *Writer) perform(ctx context.Context, effects []any) {
 			}
 		case Answer:
 			e.Call.done <- e.Outcome
+		case Stop:
+			w.stop(e.Err)
+			return
 		}
 	}
 }
@@ -290,9 +337,11 @@ func (w *Writer) trim(ctx context.Context) {
 	if n == 0 {
 		return
 	}
-	if err := w.KV.Trim(ctx, w.kept[n-1].index+1); err != nil {
-		w.Log.Error("trim the log", "error", err)
-		return
+	if w.Sequences() { // another node's sequencer trims what it no longer needs
+		if err := w.KV.Trim(ctx, w.kept[n-1].index+1); err != nil {
+			w.Log.Error("trim the log", "error", err)
+			return
+		}
 	}
 	w.kept, w.bytes = append([]kept{}, w.kept[n:]...), w.bytes-size
 }
@@ -334,63 +383,4 @@ func (w *Writer) Private(ctx context.Context, index uint64) ([]byte, error) {
 		err = fmt.Errorf("store: the log has no record %d any more", index)
 	}
 	return found, err
-}
-
-// linearizer lets concurrent reads share one read of the head.
-type linearizer struct {
-	mu   sync.Mutex
-	next *headRead
-}
-
-type headRead struct {
-	done chan struct{}
-	err  error
-	head []byte
-}
-
-// Linearizable returns a view at least as new as a read of the head that was
-// begun after this call. Without quorum: the settled view, and an error.
-func (w *Writer) Linearizable(ctx context.Context) (*view.View, error) {
-	r := w.reads.join(func(r *headRead) { r.head, r.err = w.KV.Head(ctx) })
-	select {
-	case <-r.done:
-	case <-ctx.Done():
-		return w.View(), ctx.Err()
-	}
-	v := w.View()
-	if r.err != nil {
-		return v, fmt.Errorf("%w: %w", ErrUnavailable, r.err)
-	}
-	var head record.Head
-	if err := json.Unmarshal(r.head, &head); err != nil {
-		return v, err
-	}
-	for v.Head.Index < head.Index { // the commit is confirmed and about to be published
-		pause(ctx, time.Millisecond)
-		if ctx.Err() != nil {
-			return v, ctx.Err()
-		}
-		v = w.View()
-	}
-	return v, nil
-}
-
-// join returns a read that begins after the call: the one that waits for the
-// read under way, or a new one.
-func (l *linearizer) join(read func(*headRead)) *headRead {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.next != nil {
-		return l.next
-	}
-	r := &headRead{done: make(chan struct{})}
-	l.next = r
-	go func() {
-		l.mu.Lock()
-		l.next = nil // who comes from now on needs a later read
-		l.mu.Unlock()
-		read(r)
-		close(r.done)
-	}()
-	return r
 }

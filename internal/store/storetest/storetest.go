@@ -46,9 +46,32 @@ func Run(t *testing.T, open func(t *testing.T) store.KV, again func(t *testing.T
 	}
 	commit(t, kv, []byte("h2"), "h3", 6, true, many...)
 	n := 0
-	if err := kv.State(ctx, func(record.Key, []byte) bool { n++; return true }); err != nil || n != 1002 {
-		t.Errorf("%d records, %v", n, err)
+	if head, err := kv.State(ctx, func(record.Key, []byte) bool { n++; return true }); err != nil || n != 1002 || string(head) != "h3" {
+		t.Errorf("%d records of head %q, %v", n, head, err)
 	}
+	watches(t, kv)
+}
+
+// watches expects a watch to tell of the head there is and of the next.
+func watches(t *testing.T, kv store.KV) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	told, ended := make(chan string, 100), make(chan struct{})
+	go func() {
+		defer close(ended)
+		kv.Watch(ctx, func(head []byte) { told <- string(head) })
+	}()
+	if head := <-told; head != "h3" {
+		t.Errorf("the watch begins with %q", head)
+	}
+	commit(t, kv, []byte("h3"), "h4", 7, true)
+	for head := range told {
+		if head == "h4" {
+			break
+		}
+	}
+	cancel()
+	<-ended
 }
 
 func commit(t *testing.T, kv store.KV, expect []byte, head string, index uint64, want bool, changes ...record.Change) {
@@ -62,7 +85,7 @@ func commit(t *testing.T, kv store.KV, expect []byte, head string, index uint64,
 func expect(t *testing.T, kv store.KV, state, log string) {
 	t.Helper()
 	var gotState, gotLog string
-	err := kv.State(context.Background(), func(k record.Key, v []byte) bool {
+	_, err := kv.State(context.Background(), func(k record.Key, v []byte) bool {
 		gotState += fmt.Sprintf("%s=%s ", k, v)
 		return true
 	})

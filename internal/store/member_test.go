@@ -1,0 +1,176 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.uber.org/zap"
+
+	"github.com/holdfast-iam/holdfast/internal/store"
+	"github.com/holdfast-iam/holdfast/internal/store/storetest"
+)
+
+// freePorts are HOST:PORTs that nobody listens on.
+func freePorts(t *testing.T, n int) []string {
+	t.Helper()
+	var list []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		list = append(list, l.Addr().String())
+	}
+	return list
+}
+
+// cluster is three embedded members in this process.
+type cluster struct {
+	t       *testing.T
+	dir     string
+	configs []store.MemberConfig
+	members []*store.Etcd
+}
+
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	run, err := os.MkdirTemp("", "hf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(run) })
+	c := &cluster{t: t, dir: t.TempDir(), members: make([]*store.Etcd, 3)}
+	file := func(name string) string { return filepath.Join(c.dir, name) }
+	if err := store.MakeAuthority(file("ca.crt"), file("ca.key"), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	peers := map[string]string{}
+	for i, address := range freePorts(t, 3) {
+		peers[fmt.Sprint("m", i)] = address
+	}
+	for i := range 3 {
+		name := fmt.Sprint("m", i)
+		if err := store.IssueMember(file("ca.crt"), file("ca.key"), file(name+".crt"), file(name+".key"), name, "127.0.0.1", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		c.configs = append(c.configs, store.MemberConfig{Dir: file(name), Run: run, Quota: store.DefaultQuota, Log: quiet(),
+			Name: name, Peers: peers, CA: file("ca.crt"), Cert: file(name + ".crt"), Key: file(name + ".key")})
+	}
+	c.open(0, 1, 2)
+	t.Cleanup(func() {
+		for _, m := range c.members {
+			if m != nil {
+				m.Close()
+			}
+		}
+	})
+	return c
+}
+
+func (c *cluster) open(which ...int) {
+	c.t.Helper()
+	var all sync.WaitGroup
+	for _, i := range which {
+		all.Go(func() {
+			m, err := store.OpenMember(c.configs[i])
+			if err != nil {
+				c.t.Error(err)
+				return
+			}
+			c.members[i] = m
+		})
+	}
+	all.Wait()
+	if c.t.Failed() {
+		c.t.FailNow()
+	}
+}
+
+func TestThreeMembersKeepTheContractAlsoWhenOneIsStoppedAndComesBack(t *testing.T) {
+	c := newCluster(t)
+	storetest.Run(t, func(*testing.T) store.KV { return c.members[0] }, func(t *testing.T, _ store.KV) store.KV {
+		c.members[1].Close()
+		c.open(1)
+		kv := c.members[1]
+		c.members[1] = nil // closed by the judge
+		return kv
+	})
+}
+
+func TestWithoutAMajorityTheStoreSaysSoAndAfterwardsItTakesWrites(t *testing.T) {
+	c := newCluster(t)
+	c.members[1].Close()
+	c.members[2].Close()
+	c.members[1], c.members[2] = nil, nil
+	if _, err := c.members[0].Head(context.Background()); err == nil {
+		t.Error("a head without a majority")
+	}
+	c.open(1, 2)
+	until(t, "written", func() bool {
+		ok, err := c.members[0].Commit(context.Background(), &store.Txn{Head: []byte("h"), Index: 1, Log: []byte("l")})
+		return ok && err == nil
+	})
+}
+
+// external starts a member that anybody with a certificate of the authority may
+// use, with etcd's own limits unless they are given.
+func external(t *testing.T, set func(*embed.Config)) store.ExternalConfig {
+	t.Helper()
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	if err := store.MakeAuthority(file("ca.crt"), file("ca.key"), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.IssueMember(file("ca.crt"), file("ca.key"), file("m.crt"), file("m.key"), "m", "127.0.0.1", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	ports := freePorts(t, 2)
+	cfg := embed.NewConfig()
+	cfg.Dir, cfg.ZapLoggerBuilder = file("data"), embed.NewZapLoggerBuilder(zap.NewNop())
+	client, peer := url.URL{Scheme: "https", Host: ports[0]}, url.URL{Scheme: "http", Host: ports[1]}
+	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
+	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
+	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
+	cfg.ClientTLSInfo.CertFile, cfg.ClientTLSInfo.KeyFile = file("m.crt"), file("m.key")
+	cfg.ClientTLSInfo.TrustedCAFile, cfg.ClientTLSInfo.ClientCertAuth = file("ca.crt"), true
+	set(cfg)
+	e, err := embed.StartEtcd(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	<-e.Server.ReadyNotify()
+	return store.ExternalConfig{Endpoints: []string{client.String()}, CA: file("ca.crt"), Cert: file("m.crt"), Key: file("m.key")}
+}
+
+func TestAnExternalClusterWithWideLimitsKeepsTheContract(t *testing.T) {
+	c := external(t, func(cfg *embed.Config) { cfg.MaxTxnOps, cfg.MaxRequestBytes = 4096, 16<<20 })
+	storetest.Run(t, func(t *testing.T) store.KV {
+		kv, err := store.OpenExternal(context.Background(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return kv
+	}, nil)
+}
+
+func TestAnExternalClusterWithNarrowLimitsIsRefusedWithTheFlagToSet(t *testing.T) {
+	for flag, set := range map[string]func(*embed.Config){
+		"--max-txn-ops=4096":           func(cfg *embed.Config) { cfg.MaxRequestBytes = 16 << 20 },
+		"--max-request-bytes=16777216": func(cfg *embed.Config) { cfg.MaxTxnOps = 4096 },
+	} {
+		if _, err := store.OpenExternal(context.Background(), external(t, set)); err == nil || !strings.Contains(err.Error(), flag) {
+			t.Errorf("%s: %v", flag, err)
+		}
+	}
+}
