@@ -16,16 +16,28 @@ import (
 // policyCommand is the policy laboratory.
 func policyCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "policy", Short: "Evaluate policies"}
+	cmd.AddCommand(evalCommand())
+	return cmd
+}
+
+func evalCommand() *cobra.Command {
 	var format string
-	eval := &cobra.Command{Use: "eval", Short: "Evaluate one JSON case a line from stdin, one answer a line", Args: cobra.NoArgs,
+	var lab policyline.Laboratory
+	cmd := &cobra.Command{Use: "eval", Short: "Evaluate one JSON case a line from stdin, one answer a line", Args: cobra.NoArgs,
+		Long: "Evaluate one JSON case a line from stdin, one answer a line on stdout, in the same order. A bad line is\n" +
+			"an answer with an error. Answers wait for no later line, so that a program can ask line by line.",
+		Example: `  echo '{"request":{"principal":{"type":"AWS","arn":"arn:aws:iam::111122223333:user/alice"},"action":"s3:GetObject",` +
+			`"resource":"arn:aws:s3:::photos/cat.jpg"},"policies":{"identity":[{"name":"read","document":{"Version":"2012-10-17",` +
+			`"Statement":{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}}}]}}' | holdfast policy eval --explain --format text`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if format != "json" {
-				return usage(fmt.Errorf("--format is %q, want json", format))
+			if format != "json" && format != "text" {
+				return usage(fmt.Errorf("--format is %q, want json or text", format))
 			}
-			return policyline.Run(cmd.InOrStdin(), cmd.OutOrStdout())
+			lab.Text = format == "text"
+			return lab.Run(cmd.InOrStdin(), cmd.OutOrStdout())
 		}}
-	eval.Flags().StringVar(&format, "format", "json", "json")
-	cmd.AddCommand(eval)
+	cmd.Flags().StringVar(&format, "format", "json", "json; text is for people")
+	cmd.Flags().BoolVar(&lab.Explain, "explain", false, "tell every statement that was considered, and which condition or missing key kept it from matching")
 	return cmd
 }
 

@@ -1,263 +1,161 @@
 // Package policyline evaluates policies from lines of JSON: the laboratory
 // behind `holdfast policy eval`.
 //
-// Invariant: every line in is one line out, in the same order; a bad line is an
-// answer with an error, never a stop.
+// Invariant: every line in is one answer out, in the same order; a bad line is
+// an answer with an error, never a stop. An answer waits for no later line, and
+// memory is bounded whatever comes.
 package policyline
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/json"
-	"fmt"
+	"errors"
 	"io"
+	"runtime"
+	"slices"
 	"strings"
-
-	"github.com/holdfast-iam/holdfast/policy"
+	"sync"
 )
 
-// maxLine bounds one case in bytes.
-const maxLine = 4 << 20
-
-type testCase struct {
-	ID       json.RawMessage `json:"id"`
-	Request  request         `json:"request"`
-	Policies policies        `json:"policies"`
+// Laboratory says how cases are answered. The zero value answers as many at
+// once as there are processors.
+type Laboratory struct {
+	Explain bool // tell every statement that was considered
+	Text    bool // answers for people, not JSON
+	Workers int
 }
 
-type request struct {
-	Principal struct {
-		Type      string `json:"type"`
-		ARN       string `json:"arn"`
-		AccountID string `json:"accountId"`
-	} `json:"principal"`
-	Action          string            `json:"action"`
-	Resource        string            `json:"resource"`
-	ResourceAccount string            `json:"resourceAccount"`
-	Context         map[string]values `json:"context"`
+// batch is whole lines that came together, and their answers.
+type batch struct {
+	text    []byte
+	tooLong bool // a line that was passed over follows
+	answers []byte
+	done    chan struct{}
 }
 
-// values is one text or a list of them.
-type values []string
+// Limits of a batch's memory.
+const (
+	batchSize = 128 << 10
+	keepSize  = 1 << 20 // more is given back
+)
 
-// UnmarshalJSON reads a text, number or boolean, or a list of them.
-func (v *values) UnmarshalJSON(b []byte) error {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	var x any
-	if err := d.Decode(&x); err != nil {
-		return err
+// Run answers every line of in on out. Lines that come together are answered
+// together, by one worker; what has come is answered while more is waited for.
+func (l Laboratory) Run(in io.Reader, out io.Writer) error {
+	workers := l.Workers
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
 	}
-	list, ok := x.([]any)
-	if !ok {
-		list = []any{x}
+	ahead := 2*workers + 1
+	free, todo, order := make(chan *batch, ahead), make(chan *batch, ahead), make(chan *batch, ahead)
+	for range ahead {
+		free <- &batch{done: make(chan struct{}, 1)}
 	}
-	*v = values{}
-	for _, item := range list {
-		switch item.(type) {
-		case string, bool, json.Number:
-			*v = append(*v, fmt.Sprint(item))
-		default:
-			return fmt.Errorf("a context value is a text or a list of texts")
+	var running sync.WaitGroup
+	for range workers {
+		running.Go(func() { l.work(todo) })
+	}
+	stop := make(chan struct{})
+	var failed error
+	running.Go(func() {
+		for b := range order {
+			<-b.done
+			if len(b.answers) > 0 && failed == nil {
+				if _, failed = out.Write(b.answers); failed != nil {
+					close(stop)
+				}
+			}
+			free <- b
+		}
+	})
+	err := feed(in, stop, free, order, todo)
+	close(todo)
+	close(order)
+	running.Wait()
+	return errors.Join(failed, err)
+}
+
+// feed gives lines to the workers, in the order of the answers, until the
+// input ends or nobody takes the answers any more.
+func feed(in io.Reader, stop <-chan struct{}, free <-chan *batch, order, todo chan<- *batch) error {
+	for lines := (lines{in: in}); ; {
+		select {
+		case <-stop:
+			return nil
+		case b := <-free:
+			err := lines.fill(b)
+			order <- b
+			todo <- b
+			if err == io.EOF {
+				return nil
+			} else if err != nil {
+				return err
+			}
 		}
 	}
-	return nil
 }
 
-type named struct {
-	Name     string          `json:"name"`
-	Document json.RawMessage `json:"document"`
-}
-
-// policies: an absent restricting list means none; an empty one denies.
-type policies struct {
-	Identity        []named    `json:"identity"`
-	Boundary        *[]named   `json:"boundary"`
-	Session         *[]named   `json:"session"`
-	Resource        []named    `json:"resource"`
-	Endpoint        *[]named   `json:"endpoint"`
-	ServiceControl  *[][]named `json:"serviceControl"`
-	ResourceControl *[][]named `json:"resourceControl"`
-}
-
-type answer struct {
-	ID       json.RawMessage `json:"id,omitempty"`
-	Decision string          `json:"decision,omitempty"`
-	By       string          `json:"decidedBy,omitempty"`
-	Matched  []string        `json:"matchedStatements,omitempty"`
-	Error    *problem        `json:"error,omitempty"`
-}
-
-type problem struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
-}
-
-// Run answers every line of in on out.
-func Run(in io.Reader, out io.Writer) error {
-	lines := bufio.NewScanner(in)
-	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
-	w := bufio.NewWriter(out)
-	for lines.Scan() {
-		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
-			continue
+func (l Laboratory) work(todo <-chan *batch) {
+	q := new(question)
+	for b := range todo {
+		b.answers = b.answers[:0]
+		for line := range strings.Lines(string(b.text)) {
+			b.answers = l.answer(q, b.answers, strings.TrimSuffix(line, "\n"))
 		}
-		if _, err := w.Write(append(Answer(lines.Bytes()), '\n')); err != nil {
+		if b.tooLong {
+			b.answers = l.refuse(b.answers, "", errTooLong)
+		}
+		b.done <- struct{}{}
+	}
+}
+
+// lines reads whole lines, as many as have come.
+type lines struct {
+	in       io.Reader
+	rest     []byte // the beginning of a line, which came with those before it
+	skipping bool   // the rest of a line that is too long
+}
+
+// fill puts whole lines into a batch: at least one, but at the end.
+func (l *lines) fill(b *batch) error {
+	if cap(b.text) > keepSize {
+		b.text, b.answers = nil, nil
+	}
+	b.text, b.tooLong = append(b.text[:0], l.rest...), false
+	l.rest = l.rest[:0]
+	for {
+		if cap(b.text)-len(b.text) < batchSize/2 {
+			b.text = slices.Grow(b.text, max(batchSize, len(b.text)))
+		}
+		from := len(b.text)
+		n, err := l.in.Read(b.text[from:cap(b.text)])
+		b.text = b.text[:from+n]
+		if l.skipping {
+			b.text = l.skip(b.text)
+			from = 0
+		}
+		if end := bytes.LastIndexByte(b.text[from:], '\n') + 1; end > 0 {
+			l.rest = append(l.rest, b.text[from+end:]...)
+			b.text = b.text[:from+end]
+			if err == io.EOF {
+				err = nil // it comes again, after the rest
+			}
+			return err
+		}
+		if len(b.text) > maxLine {
+			b.text, b.tooLong, l.skipping = b.text[:0], true, true
+			return err
+		}
+		if err != nil {
 			return err
 		}
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	return lines.Err()
 }
 
-// Answer answers one case.
-func Answer(line []byte) []byte {
-	var c testCase
-	a := answer{}
-	if err := json.Unmarshal(line, &c); err != nil {
-		a.Error = &problem{"InvalidInput", err.Error()}
-	} else {
-		a = c.decide()
+func (l *lines) skip(text []byte) []byte {
+	end := bytes.IndexByte(text, '\n')
+	if end < 0 {
+		return text[:0]
 	}
-	a.ID = c.ID
-	b, err := json.Marshal(a)
-	if err != nil {
-		return []byte(`{"error":{"code":"InvalidInput","message":"the id cannot be repeated"}}`)
-	}
-	return b
-}
-
-func (c *testCase) decide() answer {
-	r := policy.Request{Action: c.Request.Action, Resource: c.Request.Resource, ResourceAccount: c.Request.ResourceAccount}
-	if err := c.Request.principal(&r.Principal); err != nil {
-		return answer{Error: &problem{"InvalidInput", err.Error()}}
-	}
-	for key, v := range c.Request.Context {
-		r.Context.Set(key, v...)
-		if len(v) == 1 && strings.EqualFold(key, "aws:PrincipalArn") && r.Principal.Kind == policy.RoleSession && strings.Contains(v[0], ":role/") {
-			r.Principal.RoleARN = v[0] // a session's ARN has not its role's path
-			r.Principal.ServiceLinked = strings.Contains(v[0], ":role/aws-service-role/")
-		}
-	}
-	x := compiler{}
-	p := policy.Policies{Identity: x.list(c.Policies.Identity), Resource: x.list(c.Policies.Resource), Boundary: x.restriction(c.Policies.Boundary),
-		Session: x.restriction(c.Policies.Session), Endpoint: x.restriction(c.Policies.Endpoint),
-		ServiceControl: x.levels(c.Policies.ServiceControl), ResourceControl: x.levels(c.Policies.ResourceControl)}
-	if x.err != nil {
-		return answer{Error: &problem{"MalformedPolicyDocument", x.err.Error()}}
-	}
-	p.RequiresResource = mustBeNamed(r.Action, r.Resource)
-	d := policy.Evaluate(&p, &r)
-	a := answer{Decision: d.Kind.String(), By: d.By.String()}
-	for m := range d.Matched {
-		name := m.Sid
-		if name == "" {
-			name = fmt.Sprint(m.Statement)
-		}
-		a.Matched = append(a.Matched, m.Policy+"/"+name)
-	}
-	return a
-}
-
-func (r *request) principal(p *policy.Principal) error {
-	p.ARN, p.Account = r.Principal.ARN, r.Principal.AccountID
-	if parts := strings.SplitN(p.ARN, ":", 6); p.Account == "" && len(parts) == 6 {
-		p.Account = parts[4]
-	}
-	switch r.Principal.Type {
-	case "AWS":
-		p.Kind = kindOf(p)
-	case "Service":
-		p.Kind, p.Names = policy.Service, []string{p.ARN}
-	case "Federated":
-		p.Kind, p.Names = policy.Federated, []string{p.ARN}
-	case "Anonymous":
-		*p = policy.Principal{}
-	case "RootUser":
-		p.Kind = policy.RootUser
-	default:
-		return fmt.Errorf("principal type %q is not AWS, Service, Federated, Anonymous or RootUser", r.Principal.Type)
-	}
-	return nil
-}
-
-type compiler struct{ err error }
-
-func (x *compiler) list(in []named) []policy.Named {
-	out := make([]policy.Named, 0, len(in))
-	for _, n := range in {
-		d, err := policy.Parse(n.Document)
-		if err != nil {
-			if x.err == nil {
-				x.err = fmt.Errorf("policy %q: %w", n.Name, err)
-			}
-			continue
-		}
-		out = append(out, policy.Named{Name: n.Name, Policy: policy.Compile(d)})
-	}
-	return out
-}
-
-func (x *compiler) restriction(in *[]named) policy.Restriction {
-	if in == nil {
-		return policy.None
-	}
-	return policy.Restrict(x.list(*in))
-}
-
-func (x *compiler) levels(in *[][]named) policy.Restriction {
-	if in == nil {
-		return policy.None
-	}
-	var levels [][]policy.Named
-	for _, level := range *in {
-		levels = append(levels, x.list(level))
-	}
-	return policy.Restrict(levels...)
-}
-
-// mustBeNamed says whether the resource's own policy must allow in any case:
-// roles and their trust policies, and KMS keys (IAM User Guide, "Policy
-// evaluation logic").
-func mustBeNamed(action, resource string) bool {
-	service, name, _ := strings.Cut(strings.ToLower(action), ":")
-	parts := strings.SplitN(resource, ":", 6)
-	if len(parts) != 6 {
-		return false
-	}
-	switch service {
-	case "sts":
-		return parts[2] == "iam" && strings.HasPrefix(parts[5], "role/") &&
-			(strings.HasPrefix(name, "assumerole") || name == "tagsession" || name == "setsourceidentity")
-	case "kms":
-		return parts[2] == "kms" && strings.HasPrefix(parts[5], "key/")
-	}
-	return false
-}
-
-// kindOf reads the kind of an AWS principal from its ARN, and a session's role
-// with it.
-func kindOf(p *policy.Principal) policy.PrincipalKind {
-	parts := bytes.SplitN([]byte(p.ARN), []byte(":"), 6)
-	if len(parts) != 6 {
-		return policy.User
-	}
-	kind, rest, _ := bytes.Cut(parts[5], []byte("/"))
-	switch string(kind) {
-	case "root":
-		return policy.RootUser
-	case "assumed-role":
-		role, _, _ := bytes.Cut(rest, []byte("/"))
-		p.RoleARN = "arn:" + string(parts[1]) + ":iam::" + string(parts[4]) + ":role/" + string(role)
-		return policy.RoleSession
-	case "federated-user":
-		return policy.FederatedUser
-	case "role":
-		p.RoleARN = p.ARN
-		p.ServiceLinked = bytes.HasPrefix(rest, []byte("aws-service-role/"))
-		return policy.RoleSession
-	}
-	return policy.User
+	l.skipping = false
+	return append(text[:0], text[end+1:]...)
 }
