@@ -4,55 +4,35 @@ import "strings"
 
 // Policy is a compiled document: immutable, safe for concurrent use.
 type Policy struct {
+	actions    actions // finds the statements that a request's action concerns
 	statements []compiled
-	// groups lists, for each service that an action names, the statements
-	// that can concern it, in order; others lists those that concern any.
-	groups []group
-	byName map[string]int32 // place in groups, where there are many
-	others []int32
 }
 
-// group is the statements that can concern one service.
-type group struct {
-	service    string // folded
-	statements []int32
-}
-
-// manyGroups is how many services are looked up rather than gone through.
-const manyGroups = 8
-
-// compiled is one statement ready to be matched.
+// compiled is one statement ready to be matched, but for its actions.
 type compiled struct {
-	hashes    []uint64 // of names
-	names     []string // actions without wildcard
-	actions   []pattern
 	resources []pattern
 	tests     []test
+	principal *principals
+	sid       string
 	place     int32 // in the document, from 0
 	deny      bool
-	notAction bool
 	notRes    bool
 	anyRes    bool // Resource is left out
 	notPrin   bool
-	principal *principals
-	sid       string
 }
 
 // Compile makes a document ready to be evaluated. It takes every parsed
 // document, also one that Validate refuses: what cannot be understood then
 // allows nothing and denies what it would.
 func Compile(d *Document) *Policy {
-	p := &Policy{statements: make([]compiled, 0, len(d.statements))}
-	withVariables := d.version == version2012
-	names := map[string]string{} // folded, by how they are written
+	c := compiler{actionsBuilder: actionsBuilder{known: map[string]int32{}}, variables: d.version == version2012}
+	c.count(d)
 	for i := range d.statements {
-		s := &d.statements[i]
-		if s.effect == "Allow" || s.effect == "Deny" {
-			p.statements = append(p.statements, compileStatement(s, i, withVariables, names))
+		if s := &d.statements[i]; s.effect == "Allow" || s.effect == "Deny" {
+			c.statement(s, i)
 		}
 	}
-	p.index()
-	return p
+	return &Policy{actions: c.index(), statements: c.statements}
 }
 
 // The versions of the language.
@@ -61,57 +41,44 @@ const (
 	version2008 = "2008-10-17"
 )
 
-func compileStatement(s *statement, place int, withVariables bool, names map[string]string) compiled {
-	c := compiled{sid: s.sid, place: int32(place), deny: s.effect == "Deny", principal: s.principal, notPrin: s.not,
-		notAction: s.notAction, notRes: s.notRes, anyRes: !s.hasRes}
-	c.compileActions(s.actions, names)
-	if len(s.resources) > 0 {
-		c.resources = make([]pattern, len(s.resources))
-	}
-	for i, r := range s.resources {
-		c.resources[i] = compileResource(r, withVariables)
-	}
-	if len(s.conditions) > 0 {
-		c.tests = make([]test, len(s.conditions))
-	}
-	for i, cond := range s.conditions {
-		c.tests[i] = compileCondition(cond, withVariables)
-	}
-	return c
+// compiler makes one policy. Statements take their resources and conditions
+// from two lists, so that what is looked at in turn lies in a row.
+type compiler struct {
+	actionsBuilder
+	statements []compiled
+	resources  []pattern
+	tests      []test
+	variables  bool // count in this version
 }
 
-// compileActions keeps equal names once in a policy.
-func (c *compiled) compileActions(actions []string, names map[string]string) {
-	wilds := 0
-	for _, a := range actions {
-		if strings.ContainsAny(a, "*?") {
-			wilds++
-		}
+// count makes room for what the document has.
+func (c *compiler) count(d *Document) {
+	resources, tests := 0, 0
+	for i := range d.statements {
+		resources += len(d.statements[i].resources)
+		tests += len(d.statements[i].conditions)
 	}
-	c.actions = make([]pattern, 0, wilds)
-	c.hashes, c.names = make([]uint64, 0, len(actions)-wilds), make([]string, 0, len(actions)-wilds)
-	for _, a := range actions {
-		name, known := names[a]
-		if !known {
-			name = fold(a)
-			names[a] = name
-		}
-		if p := compilePattern(name, true, false, false); p.shape != exact {
-			c.actions = append(c.actions, p)
-		} else {
-			c.hashes, c.names = append(c.hashes, hashOf(name)), append(c.names, name)
-		}
-	}
+	c.statements = make([]compiled, 0, len(d.statements))
+	c.resources, c.tests = make([]pattern, 0, resources), make([]test, 0, tests)
 }
 
-// hashOf is FNV-1a: it tells actions apart by one comparison of numbers. What
-// it calls equal is compared again.
-func hashOf[S string | []byte](s S) uint64 {
-	h := uint64(14695981039346656037)
-	for i := 0; i < len(s); i++ {
-		h = (h ^ uint64(s[i])) * 1099511628211
+func (c *compiler) statement(s *statement, place int) {
+	n := len(c.statements)
+	for _, a := range s.actions {
+		c.list(a, n)
 	}
-	return h
+	if s.notAction {
+		c.invert(n)
+	}
+	resources, tests := len(c.resources), len(c.tests)
+	for _, r := range s.resources {
+		c.resources = append(c.resources, compileResource(r, c.variables))
+	}
+	for _, cond := range s.conditions {
+		c.tests = append(c.tests, compileCondition(cond, c.variables))
+	}
+	c.statements = append(c.statements, compiled{resources: c.resources[resources:], tests: c.tests[tests:], principal: s.principal, sid: s.sid,
+		place: int32(place), deny: s.effect == "Deny", notRes: s.notRes, anyRes: !s.hasRes, notPrin: s.not})
 }
 
 // completeARN adds the parts that an incomplete ARN leaves out (IAM User
@@ -124,71 +91,4 @@ func completeARN(r string) string {
 		r += ":*"
 	}
 	return r
-}
-
-// index sorts the statements by the services that their actions name. A
-// statement with NotAction, or a wildcard before the colon, concerns any.
-func (p *Policy) index() {
-	place := map[string]int32{}
-	for i := range p.statements {
-		names, all := p.statements[i].serviceNames()
-		if all {
-			for g := range p.groups {
-				p.groups[g].statements = append(p.groups[g].statements, int32(i))
-			}
-			p.others = append(p.others, int32(i))
-			continue
-		}
-		for _, name := range names {
-			g, known := place[name]
-			if !known {
-				g = int32(len(p.groups))
-				place[name] = g
-				p.groups = append(p.groups, group{name, append([]int32(nil), p.others...)})
-			}
-			if list := p.groups[g].statements; len(list) == 0 || list[len(list)-1] != int32(i) {
-				p.groups[g].statements = append(list, int32(i))
-			}
-		}
-	}
-	if len(p.groups) > manyGroups {
-		p.byName = place
-	}
-}
-
-func (s *compiled) serviceNames() (names []string, all bool) {
-	if s.notAction {
-		return nil, true
-	}
-	for i := range s.actions {
-		name, _, ok := strings.Cut(s.actions[i].text, ":")
-		if !ok || wild(name) {
-			return nil, true
-		}
-		names = append(names, name)
-	}
-	for _, action := range s.names {
-		name, _, ok := strings.Cut(action, ":")
-		if !ok {
-			return nil, true
-		}
-		names = append(names, name)
-	}
-	return names, false
-}
-
-// about returns the statements that can concern a service.
-func (p *Policy) about(service string) []int32 {
-	if p.byName != nil {
-		if g, ok := p.byName[service]; ok {
-			return p.groups[g].statements
-		}
-		return p.others
-	}
-	for i := range p.groups {
-		if p.groups[i].service == service {
-			return p.groups[i].statements
-		}
-	}
-	return p.others
 }

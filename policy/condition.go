@@ -72,6 +72,7 @@ func (t *test) eval(e *evaluation) verdict {
 	if t.bad {
 		return invalid
 	}
+	e.left -= 16 + e.keys
 	values, present := e.request.Context.get(t.key, t.mark)
 	if t.null {
 		if len(values) == 0 {

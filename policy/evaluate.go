@@ -1,6 +1,9 @@
 package policy
 
-import "sync"
+import (
+	"math/bits"
+	"sync"
+)
 
 // Named is a policy with the name that reasons give it.
 type Named struct {
@@ -131,27 +134,8 @@ func Evaluate(p *Policies, r *Request) (d Decision) {
 	e := evaluations.Get().(*evaluation)
 	e.begin(r)
 	e.decide(p, &d)
-	e.request = nil
-	evaluations.Put(e)
+	e.end()
 	return d
-}
-
-// EvaluateEach decides one request for many resources, in order: what does
-// not depend on the resource is done once.
-func (p *Policies) EvaluateEach(r *Request, resources []string, yield func(i int, d *Decision) bool) {
-	e := evaluations.Get().(*evaluation)
-	one := *r
-	e.begin(&one)
-	for i, resource := range resources {
-		var d Decision
-		one.Resource, e.left = resource, budget
-		e.decide(p, &d)
-		if !yield(i, &d) {
-			break
-		}
-	}
-	e.request = nil
-	evaluations.Put(e)
 }
 
 // evaluations are reused, so that a decision allocates nothing.
@@ -233,45 +217,70 @@ func (e *evaluation) restriction(r *Restriction, by Type) bool {
 // list looks through policies of one type: notes denials, and returns the
 // strongest grant of those that allow.
 func (e *evaluation) list(policies []Named, by Type) grant {
+	if e.phase == selected {
+		return e.listSelected()
+	}
 	best := noGrant
 	for i := range policies {
 		p := policies[i].Policy
-		if p == nil {
+		if p == nil || p.actions.silent(e.serviceHash) {
 			continue
 		}
-		for _, n := range p.about(e.service) {
-			st := &p.statements[n]
-			g, covered := e.covers(st, by)
-			if !covered || e.left < 0 {
-				continue
+		for w, set := range e.statementsFor(p) {
+			for ; set != 0; set &= set - 1 {
+				best = max(best, e.consider(&policies[i], &p.statements[w*64+bits.TrailingZeros64(set)], by))
 			}
-			holds := e.conditionsHold(st)
-			if e.names != nil {
-				e.note(&policies[i], st, by, holds)
-			}
-			if !holds {
-				continue
-			}
-			e.survey.add(&policies[i], st, by)
-			if !st.deny {
-				best = max(best, g)
+			if e.left < 0 {
+				return best
 			}
 		}
+	}
+	if e.phase == selecting {
+		e.ends = append(e.ends, len(e.rules))
 	}
 	return best
 }
 
-// add keeps a statement that matched; the first that denies always.
-func (s *survey) add(p *Named, st *compiled, by Type) {
+// consider looks at a statement that covers the action: how it allows, if it
+// does.
+func (e *evaluation) consider(p *Named, s *compiled, by Type) grant {
+	if e.phase != selecting && !e.resourceMatches(s, by) {
+		return noGrant
+	}
+	g := e.addressed(s, by)
+	if g == noGrant {
+		return noGrant
+	}
+	holds := e.conditionsHold(s)
+	if e.names != nil {
+		e.note(p, s, by, holds)
+	}
+	if !holds {
+		return noGrant
+	}
+	if e.phase == selecting {
+		e.rules = append(e.rules, rule{matched{p, s, by}, g})
+		return noGrant
+	}
+	return e.survey.add(matched{p, s, by}, g)
+}
+
+// add keeps a statement that matched, the first that denies always, and
+// returns how it allows.
+func (s *survey) add(m matched, grants grant) grant {
 	if s.count < maxMatches {
-		s.matched[s.count] = matched{p, st, by}
+		s.matched[s.count] = m
 		s.count++
-	} else if st.deny && s.denied == NoPolicy {
-		s.matched[maxMatches-1] = matched{p, st, by}
+	} else if m.statement.deny && s.denied == NoPolicy {
+		s.matched[maxMatches-1] = m
 	}
-	if st.deny && s.denied == NoPolicy {
-		s.denied = by
+	if !m.statement.deny {
+		return grants
 	}
+	if s.denied == NoPolicy {
+		s.denied = m.by
+	}
+	return noGrant
 }
 
 // conclude combines what was found when nothing denies. The order is that in

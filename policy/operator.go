@@ -52,18 +52,18 @@ var operators = map[string]operator{
 	"arnlike":                   {false, compileARN},
 	"arnnotequals":              {true, compileARN},
 	"arnnotlike":                {true, compileARN},
-	"numericequals":             {false, ordered(toNumber, decimal.compare, equal)},
-	"numericnotequals":          {true, ordered(toNumber, decimal.compare, equal)},
-	"numericlessthan":           {false, ordered(toNumber, decimal.compare, less)},
-	"numericlessthanequals":     {false, ordered(toNumber, decimal.compare, lessOrEqual)},
-	"numericgreaterthan":        {false, ordered(toNumber, decimal.compare, greater)},
-	"numericgreaterthanequals":  {false, ordered(toNumber, decimal.compare, greaterOrEqual)},
-	"dateequals":                {false, ordered(toDate, time.Time.Compare, equal)},
-	"datenotequals":             {true, ordered(toDate, time.Time.Compare, equal)},
-	"datelessthan":              {false, ordered(toDate, time.Time.Compare, less)},
-	"datelessthanequals":        {false, ordered(toDate, time.Time.Compare, lessOrEqual)},
-	"dategreaterthan":           {false, ordered(toDate, time.Time.Compare, greater)},
-	"dategreaterthanequals":     {false, ordered(toDate, time.Time.Compare, greaterOrEqual)},
+	"numericequals":             {false, numbers(equal)},
+	"numericnotequals":          {true, numbers(equal)},
+	"numericlessthan":           {false, numbers(less)},
+	"numericlessthanequals":     {false, numbers(lessOrEqual)},
+	"numericgreaterthan":        {false, numbers(greater)},
+	"numericgreaterthanequals":  {false, numbers(greaterOrEqual)},
+	"dateequals":                {false, dates(equal)},
+	"datenotequals":             {true, dates(equal)},
+	"datelessthan":              {false, dates(less)},
+	"datelessthanequals":        {false, dates(lessOrEqual)},
+	"dategreaterthan":           {false, dates(greater)},
+	"dategreaterthanequals":     {false, dates(greaterOrEqual)},
 	"bool":                      {false, compileFlags},
 	"binaryequals":              {false, compileBinaries},
 	"ipaddress":                 {false, compilePrefixes},
@@ -91,6 +91,7 @@ func compileEqual(values []string, withVariables bool) (matcher, bool) {
 			return yes
 		}
 		for i := range rest {
+			e.left -= 8
 			if text, ok := rest[i].expand(e); ok && text == value {
 				return yes
 			}
@@ -178,7 +179,7 @@ func compileARN(values []string, withVariables bool) (matcher, bool) {
 		readable = readable && (p.shape == variables || p.shape == anything || strings.Count(p.text, ":") >= 5)
 	}
 	return func(e *evaluation, value string) verdict {
-		if !strings.HasPrefix(value, "arn:") || strings.Count(value, ":") < 5 {
+		if !strings.HasPrefix(value, "arn:") {
 			return no
 		}
 		for i := range list {
@@ -209,25 +210,35 @@ func lessOrEqual(order int) bool    { return order <= 0 }
 func greater(order int) bool        { return order > 0 }
 func greaterOrEqual(order int) bool { return order >= 0 }
 
-// ordered is an operator on numbers or dates.
-func ordered[T any](read func(string) (T, bool), compare func(value, operand T) int, holds func(order int) bool) func([]string, bool) (matcher, bool) {
+func numbers(holds func(order int) bool) func([]string, bool) (matcher, bool) {
+	return ordered(toNumber, (*evaluation).number, decimal.compare, holds)
+}
+
+func dates(holds func(order int) bool) func([]string, bool) (matcher, bool) {
+	return ordered(toDate, (*evaluation).date, time.Time.Compare, holds)
+}
+
+// ordered is an operator on numbers or dates: read reads the policy's values,
+// and of the request's.
+func ordered[T any](read func(string) (T, bool), of func(*evaluation, string) (T, bool), compare func(value, operand T) int, holds func(order int) bool) func([]string, bool) (matcher, bool) {
 	return func(values []string, _ bool) (matcher, bool) {
 		list, ok := parsed(values, read)
 		return func(e *evaluation, value string) verdict {
-			e.left -= 64 + len(value)*(1+len(list))
-			v, ok := read(value)
-			return among(list, ok, func(o T) bool { return holds(compare(v, o)) })
+			e.left -= len(list) * len(value) / 8
+			v, ok := of(e, value)
+			return among(e, list, ok, func(o T) bool { return holds(compare(v, o)) })
 		}, ok
 	}
 }
 
 // among says whether any of the policy's values is met by the request's, which
 // readable says could be read.
-func among[T any](list []T, readable bool, met func(T) bool) verdict {
+func among[T any](e *evaluation, list []T, readable bool, met func(T) bool) verdict {
 	if !readable {
 		return invalid
 	}
 	for _, o := range list {
+		e.left -= 8
 		if met(o) {
 			return yes
 		}
@@ -237,20 +248,23 @@ func among[T any](list []T, readable bool, met func(T) bool) verdict {
 
 // compileFlags is Bool, which alone of the typed operators takes variables.
 func compileFlags(values []string, withVariables bool) (matcher, bool) {
-	list := patterns(values, false, withVariables, false)
+	var written [2]bool // whether false and true are among the values
+	var rest []pattern
 	readable := true
-	for i := range list {
-		if list[i].shape == exact {
-			_, ok := toFlag(list[i].text)
-			readable = readable && ok
+	for _, p := range patterns(values, false, withVariables, false) {
+		if p.shape != exact {
+			rest = append(rest, p)
+			continue
 		}
+		f, ok := toFlag(p.text)
+		written[at(f)], readable = true, readable && ok
 	}
 	return func(e *evaluation, value string) verdict {
 		e.left -= 8
 		f, ok := toFlag(value)
-		met := false
-		for i := range list {
-			text, known := list[i].expand(e)
+		met := written[at(f)]
+		for i := range rest {
+			text, known := rest[i].expand(e)
 			o, read := toFlag(text)
 			ok = ok && (read || !known)
 			met = met || known && f == o
@@ -262,36 +276,74 @@ func compileFlags(values []string, withVariables bool) (matcher, bool) {
 	}, readable
 }
 
+func at(flag bool) int {
+	if flag {
+		return 1
+	}
+	return 0
+}
+
 func compileBinaries(values []string, _ bool) (matcher, bool) {
 	list, ok := parsed(values, toBinary)
 	return func(e *evaluation, value string) verdict {
-		e.left -= 16 + len(value)
+		e.left -= 64 + 2*len(value)
 		b, ok := toBinary(value)
-		return among(list, ok, func(o []byte) bool { return bytes.Equal(b, o) })
+		return among(e, list, ok, func(o []byte) bool {
+			e.left -= len(o) / 16
+			return bytes.Equal(b, o)
+		})
 	}, ok
 }
 
 func compilePrefixes(values []string, _ bool) (matcher, bool) {
 	list, ok := parsed(values, toPrefix)
 	return func(e *evaluation, value string) verdict {
-		e.left -= 16 + len(list)
 		a, ok := e.address(value)
-		return among(list, ok, func(o netip.Prefix) bool { return o.Contains(a) })
+		return among(e, list, ok, func(o netip.Prefix) bool { return o.Contains(a) })
 	}, ok
 }
 
-// address reads an IP address of the request; the last one is kept, since the
-// conditions of a request mostly ask for the same.
-func (e *evaluation) address(s string) (netip.Addr, bool) {
-	if s == e.addressText && e.addressText != "" {
-		return e.addressRead, true
+// kept is the last text that was read as a T. The conditions of a request
+// mostly ask for the same ones, and many requests come from one address within
+// one second.
+type kept[T any] struct {
+	text  string
+	value T
+	ok    bool
+}
+
+func (k *kept[T]) read(text string, read func(string) (T, bool)) (T, bool) {
+	if k.text != text || text == "" {
+		k.text = text
+		k.value, k.ok = read(text)
 	}
+	return k.value, k.ok
+}
+
+// Reading a value of the request is charged whether it was kept or not: a
+// decision must not depend on the requests before.
+
+func (e *evaluation) number(s string) (decimal, bool) {
+	e.left -= 32 + 2*len(s)
+	return toNumber(s)
+}
+
+func (e *evaluation) date(s string) (time.Time, bool) {
+	e.left -= 1000 + len(s) // which text that is no date takes
+	return e.lastDate.read(s, toDate)
+}
+
+func (e *evaluation) address(s string) (netip.Addr, bool) {
+	e.left -= 64 + 2*len(s)
+	return e.lastAddress.read(s, toAddress)
+}
+
+func toAddress(s string) (netip.Addr, bool) {
 	a, err := netip.ParseAddr(s)
 	if err != nil {
 		return netip.Addr{}, false
 	}
-	e.addressText, e.addressRead = s, a.Unmap().WithZone("")
-	return e.addressRead, true
+	return a.Unmap().WithZone(""), true
 }
 
 func toFlag(s string) (value, ok bool) {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"math/bits"
 	"strings"
 	"unicode/utf8"
 	"unsafe"
@@ -21,22 +22,18 @@ const (
 	anything               // * alone
 	prefix                 // one *, at the end
 	tail                   // literal up to head, a glob from there on
-	segments               // an ARN with a wildcard before its sixth part
+	segments               // an ARN with a wildcard before its sixth part; head ends at a part's end
 	variables              // text is made in each request
 )
 
 // pattern is compiled text: literal bytes, wildcards, and variables.
 type pattern struct {
-	text  string // without variables: the whole; prefix: without the star
-	more  *more
-	head  uint16 // literal bytes at the start
+	text  string  // the whole; prefix: without the star; variables: the head
+	mark  uint64  // of the head, where it has eight bytes
+	parts *[]part // variables: literals and variables in turn
+	head  uint16  // literal bytes at the start
 	shape shape
-}
-
-// more is what few patterns have.
-type more struct {
-	parts    []part    // variables: literals and variables in turn
-	segments [6]string // segments: the ARN's parts
+	whole uint8 // segments: parts in the head
 }
 
 // part is a literal, or a variable.
@@ -98,26 +95,55 @@ func compileFrom(s string, from int, wildcards, withVariables, arn bool) pattern
 		}
 		return shaped(b.String(), arn)
 	}
-	return pattern{shape: variables, more: &more{parts: parts}}
+	head := ""
+	for i := 0; !parts[i].named; i++ {
+		head += parts[i].text
+	}
+	p := shaped(head+"\x00", false)
+	p.text = p.text[:p.head]
+	p.shape, p.parts = variables, &parts
+	return p
 }
 
 // shaped finds how text is matched.
 func shaped(text string, arn bool) pattern {
-	i := strings.IndexAny(text, "\x00\x01")
-	p := pattern{text: text, head: uint16(min(max(i, 0), 1<<16-1))}
+	i := 0
+	for i < len(text) && text[i] != anyText && text[i] != anyChar {
+		i++
+	}
+	p := pattern{text: text}
+	head := i
 	switch {
-	case i < 0:
+	case i == len(text):
 		p.shape = exact
 	case text == "\x00":
 		p.shape = anything
 	case arn && strings.Count(text[:i], ":") < 5:
-		p.shape, p.more = segments, &more{segments: split6(text)}
+		p.shape, p.whole = segments, uint8(strings.Count(text[:i], ":"))
+		head = strings.LastIndexByte(text[:i], ':') + 1
 	case i == len(text)-1 && text[i] == anyText:
 		p.shape, p.text = prefix, text[:i]
 	default:
 		p.shape = tail
 	}
+	p.head = uint16(min(head, 1<<16-1))
+	if p.head >= 8 {
+		p.mark = headMark(text, int(p.head))
+	}
 	return p
+}
+
+// headMark tells most heads of n bytes, which are eight at least, apart by one
+// comparison of numbers: their last sixteen bytes.
+func headMark(s string, n int) uint64 {
+	return word(s, n-8) ^ bits.RotateLeft64(word(s, max(n-16, 0)), 29)
+}
+
+// word is eight bytes of text as a number.
+func word(s string, at int) uint64 {
+	s = s[at : at+8]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 // compileVariable reads what stands between ${ and }.
@@ -174,15 +200,18 @@ func (p *pattern) matches(e *evaluation, s string, h how) bool {
 	case exact:
 		return p.text == s
 	case anything:
-		return true
+		return h != asARN || e.isARN(s)
 	case prefix:
 		return len(s) >= len(p.text) && s[:len(p.text)] == p.text
-	case tail:
-		n := int(p.head)
-		return len(s) >= n && s[:n] == p.text[:n] && e.glob(p.text[n:], s[n:])
-	case segments:
-		n := int(p.head)
-		return len(s) >= n && s[:n] == p.text[:n] && e.matchParts(&p.more.segments, s)
+	}
+	n := int(p.head)
+	switch {
+	case len(s) < n || s[:n] != p.text[:n]:
+		return false
+	case p.shape == tail:
+		return e.glob(p.text[n:], s[n:])
+	case p.shape == segments:
+		return e.matchParts(p.text[n:], s[n:], int(p.whole))
 	}
 	text, ok := p.expand(e)
 	if !ok {
@@ -201,12 +230,13 @@ func (p *pattern) expand(e *evaluation) (string, bool) {
 		return p.text, true
 	}
 	b := e.buffer[:0]
-	for i := range p.more.parts {
-		x := &p.more.parts[i]
+	for i := range *p.parts {
+		x := &(*p.parts)[i]
 		if !x.named {
 			b = append(b, x.text...)
 			continue
 		}
+		e.left -= 16 + e.keys
 		values, ok := e.request.Context.get(x.variable, x.mark)
 		switch {
 		case ok && len(values) == 1 && !wild(values[0]):
@@ -223,41 +253,60 @@ func (p *pattern) expand(e *evaluation) (string, bool) {
 }
 
 // glob matches compiled text. It keeps one place to come back to, the last
-// star, and pays for each comparison out of the request's budget.
+// star, and pays for each comparison out of the request's budget. It looks at
+// the ends first, where most that differ do. ASCII letters stand for themselves
+// in UTF-8, good or bad; everything else is stepped over by characters.
 func (e *evaluation) glob(pattern, s string) bool {
+	for len(pattern) > 0 && ascii7(pattern[len(pattern)-1]) {
+		last := len(pattern) - 1
+		e.left--
+		if len(s) == 0 || pattern[last] != s[len(s)-1] {
+			return false
+		}
+		pattern, s = pattern[:last], s[:len(s)-1]
+	}
 	p, i := 0, 0
-	star, mark := -1, 0
-	steps := 0
-	for i < len(s) {
-		steps++
+	star, back := -1, 0
+	for steps := 0; ; steps++ {
 		switch {
+		case p == len(pattern) && i == len(s), p == len(pattern)-1 && pattern[p] == anyText:
+			e.left -= steps
+			return true
+		case steps > e.left: // the request has spent its budget
+			e.left = -1
+			return false
 		case p < len(pattern) && pattern[p] == anyText:
-			star, mark = p, i
 			p++
-		case p < len(pattern) && pattern[p] == anyChar:
+			star, back = p, i
+		case p < len(pattern) && i < len(s) && pattern[p] == anyChar:
 			p++
 			i += width(s[i:])
-		case p < len(pattern) && pattern[p] == s[i]:
+			continue
+		case p < len(pattern) && i < len(s) && pattern[p] == s[i]:
 			p++
 			i++
-		case star >= 0:
-			mark += width(s[mark:])
-			p, i = star+1, mark
+			continue
+		case star >= 0 && i < len(s):
+			back += width(s[back:])
 		default:
 			e.left -= steps
 			return false
 		}
-		if steps > e.left { // the request has spent its budget
-			e.left = -1
-			return false
+		if c := pattern[star]; ascii7(c) { // on to where what follows the star can begin
+			n := strings.IndexByte(s[back:], c)
+			if n < 0 {
+				e.left -= steps + len(s[back:])/16
+				return false
+			}
+			back += n
+			steps += 3 + n/16
 		}
+		p, i = star, back
 	}
-	for p < len(pattern) && pattern[p] == anyText {
-		p++
-	}
-	e.left -= steps
-	return p == len(pattern)
 }
+
+// ascii7 says whether a byte of compiled text is a letter of ASCII.
+func ascii7(c byte) bool { return anyChar < c && c < utf8.RuneSelf }
 
 // width is how many bytes the first character has; a byte that is no UTF-8 is
 // one of its own.
@@ -273,38 +322,33 @@ func width(s string) int {
 // the first five parts.
 func (e *evaluation) matchARN(pattern, s string) bool {
 	if pattern == "\x00" {
-		return true
+		return e.isARN(s)
 	}
-	parts := split6(pattern)
-	return e.matchParts(&parts, s)
+	return e.matchParts(pattern, s, 0)
 }
 
-// split6 cuts an ARN at its first five colons. One with fewer matches nothing
-// that has five: its last parts are empty.
-func split6(s string) (parts [6]string) {
-	for i := range 5 {
-		parts[i], s, _ = strings.Cut(s, ":")
-	}
-	parts[5] = s
-	return parts
+// isARN says whether a text has the parts of an ARN.
+func (e *evaluation) isARN(s string) bool {
+	e.left -= len(s) / 16
+	return strings.Count(s, ":") >= 5
 }
 
-func (e *evaluation) matchParts(parts *[6]string, s string) bool {
-	for i := range 5 {
-		n := 0
-		for n < len(s) && s[n] != ':' {
-			n++
-		}
-		if n == len(s) {
+// matchParts matches two ARNs from their part of this number on. A pattern
+// with fewer parts matches nothing that has six but empty ones.
+func (e *evaluation) matchParts(pattern, s string, number int) bool {
+	for ; number < 5; number++ {
+		n := strings.IndexByte(s, ':')
+		if n < 0 {
 			return false
 		}
-		e.left -= n
-		if p := parts[i]; p != s[:n] && p != "\x00" && (len(p) == 0 || !e.glob(p, s[:n])) {
+		part, rest, _ := strings.Cut(pattern, ":")
+		e.left -= 8 + (n+len(part))/8
+		if part != s[:n] && part != "\x00" && !e.glob(part, s[:n]) {
 			return false
 		}
-		s = s[n+1:]
+		pattern, s = rest, s[n+1:]
 	}
-	return e.glob(parts[5], s)
+	return e.glob(pattern, s)
 }
 
 // view is the text of bytes without a copy: good until they are written again.

@@ -119,3 +119,11 @@ func (c *Context) get(key string, mark uint32) ([]string, bool) {
 	}
 	return nil, false
 }
+
+// size is how many keys a look for one may have to pass.
+func (c *Context) size() (n int) {
+	for ; c != nil; c = c.base {
+		n += len(c.entries)
+	}
+	return n
+}
