@@ -1,7 +1,7 @@
 # make test is the whole truth; the other targets are parts of it or longer.
 SHELL := /bin/bash
 
-.PHONY: test check unit race fuzz cross build bench deps simulate
+.PHONY: test check unit race fuzz cross build bench deps simulate policy-campaign
 
 build:
 	go build -o bin/holdfast ./cmd/holdfast
@@ -22,6 +22,11 @@ race:
 FUZZTIME ?= 60s
 fuzz:
 	bash scripts/fuzz.sh $(FUZZTIME)
+
+# DECISIONS more random decisions of the two policy evaluators compared, counted in policy/testdata/campaign.txt.
+DECISIONS ?= 100000000
+policy-campaign:
+	bash scripts/policy-campaign.sh $(DECISIONS)
 
 # Ours beside floors and peers; BENCH=-quick for a short run.
 bench:

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/holdfast-iam/holdfast/policy"
@@ -37,19 +40,27 @@ func number(t *testing.T, name string, otherwise uint64) uint64 {
 func TestTheCompiledEvaluatorDecidesAsTheLiteralOne(t *testing.T) {
 	decisions := number(t, "HOLDFAST_POLICY_CASES", 20000)
 	seed := number(t, "HOLDFAST_POLICY_SEED", 1)
-	disagreements := 0
-	for world := seed; world < seed+decisions/perWorld; world++ {
-		found, err := compareWorld(world)
-		if err != nil {
-			t.Fatalf("world %d: %v", world, err)
-		}
-		for _, c := range found {
-			if disagreements++; disagreements <= 5 {
-				t.Errorf("world %d: %s\n%s", world, c.difference, shrunk(c))
+	var disagreements atomic.Int64
+	var workers sync.WaitGroup
+	step := uint64(runtime.GOMAXPROCS(0))
+	for worker := range step {
+		workers.Go(func() {
+			for world := seed + worker; world < seed+decisions/perWorld; world += step {
+				found, err := compareWorld(world)
+				if err != nil {
+					t.Errorf("world %d: %v", world, err)
+					return
+				}
+				for _, c := range found {
+					if disagreements.Add(1) <= 5 {
+						t.Errorf("world %d: %s\n%s", world, c.difference, shrunk(c))
+					}
+				}
 			}
-		}
+		})
 	}
-	if disagreements > 0 {
+	workers.Wait()
+	if disagreements := disagreements.Load(); disagreements > 0 {
 		t.Errorf("%d disagreements in %d decisions", disagreements, decisions)
 	}
 }

@@ -44,6 +44,9 @@ trap 'rm -f "$HOLDFAST_NOT_RUN"' EXIT
 go test -race -timeout 20m ./...
 while read -r item; do notrun+=("$item"); done <"$HOLDFAST_NOT_RUN"
 
+step "the two policy evaluators: 2,000,000 decisions"
+HOLDFAST_POLICY_CASES=2000000 go test -count=1 -timeout 20m ./policy -run '^TestTheCompiledEvaluatorDecidesAsTheLiteralOne$'
+
 step "not run"
 if [ ${#notrun[@]} -eq 0 ]; then
   echo "nothing: everything was run"
