@@ -1,7 +1,7 @@
 # make test is the whole truth; the other targets are parts of it or longer.
 SHELL := /bin/bash
 
-.PHONY: test check unit race fuzz cross build bench deps simulate policy-campaign
+.PHONY: test check unit race fuzz cross build bench deps simulate policy-campaign policy-fuzz
 
 build:
 	go build -o bin/holdfast ./cmd/holdfast
@@ -27,6 +27,11 @@ fuzz:
 DECISIONS ?= 100000000
 policy-campaign:
 	bash scripts/policy-campaign.sh $(DECISIONS)
+
+# EXECUTIONS more inputs for each fuzz target of policy, counted in policy/testdata/fuzz.txt.
+EXECUTIONS ?= 100000000
+policy-fuzz:
+	bash scripts/policy-fuzz.sh $(EXECUTIONS)
 
 # Ours beside floors and peers; BENCH=-quick for a short run.
 bench:

@@ -352,25 +352,6 @@ func TestEveryManagedPolicyParsesAndIsValid(t *testing.T) {
 	}
 }
 
-func FuzzPolicy(f *testing.F) {
-	f.Add([]byte(statementPolicy(`"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringLike":{"a:b":"${c:d, 'x'}*"}}`)))
-	f.Add([]byte(`{"Statement":[{"Effect":"Deny","NotAction":"a:?","NotResource":"arn:aws","NotPrincipal":{"AWS":"*"}}]}`))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		d, err := Parse(text)
-		if err != nil {
-			return
-		}
-		_ = d.Validate(Identity)
-		p := open()
-		p.Identity = []Named{{"f", Compile(d)}}
-		p.Resource = p.Identity
-		r := conditioned()
-		if d, _ := Explain(&p, r); Evaluate(&p, r) != d {
-			t.Fatal("explained, it is another decision")
-		}
-	})
-}
-
 func BenchmarkSmall(b *testing.B) {
 	p := open()
 	p.Identity = []Named{{"small", compiledFrom(b, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:Get*","Resource":"*"},{"Effect":"Deny","Action":"iam:*","Resource":"*"},{"Effect":"Allow","Action":"storage:GetObject","Resource":"arn:aws:storage:::photos/*","Condition":{"StringEquals":{"k:s":"v"}}}]}`)}}

@@ -148,6 +148,12 @@ func matchesARN(pattern []piece, value string) bool {
 	return true
 }
 
+// Matches compares a text with a pattern.
+func Matches(pattern, value string) bool { return matches([]piece{{pattern, true}}, value) }
+
+// MatchesARN compares an ARN with a pattern of one.
+func MatchesARN(pattern, value string) bool { return matchesARN([]piece{{pattern, true}}, value) }
+
 // matchesAction: actions are case-insensitive (IAM User Guide, "IAM JSON policy elements: Action").
 func matchesAction(pattern, action string) bool {
 	return matches([]piece{{asciiLower(pattern), true}}, asciiLower(action))
