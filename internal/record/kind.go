@@ -12,7 +12,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
+	"sync/atomic"
 )
 
 // ErrNotFound says that no record has the key or index term asked for.
@@ -56,6 +58,18 @@ type Kind[R any] struct {
 	// Documents lists the policy documents inside, for compiling ahead of use.
 	Documents func(*R) []string
 	Indexes   []*Index[R]
+
+	shaped atomic.Pointer[shape]
+}
+
+// shape returns the shape of the kind's type.
+func (k *Kind[R]) shape() *shape {
+	if s := k.shaped.Load(); s != nil {
+		return s
+	}
+	s := shapeOf(reflect.TypeFor[R]())
+	k.shaped.Store(s)
+	return s
 }
 
 // Index is a lookup that a kind declares and every view derives on apply. It

@@ -96,6 +96,7 @@ func (e *Entry) Documents() []string {
 }
 
 func form[R any](k *Kind[R]) *Form {
+	k.shape() // what cannot be shaped stops the program at its start
 	var indexes []string
 	for _, ix := range k.Indexes {
 		name := ix.Name
@@ -107,11 +108,7 @@ func form[R any](k *Kind[R]) *Form {
 	return &Form{Name: k.Name, Version: k.Version, kind: reflect.TypeFor[R](), indexes: indexes,
 		prepare: func(key Key, value []byte) (string, bool) { return prepare(k, key, value) },
 		stored: func(e *Entry) ([]byte, error) {
-			v, err := k.Open(e)
-			if err != nil {
-				return nil, err
-			}
-			return k.Encode(v)
+			return k.stored(e.Packed)
 		},
 		terms: func(e *Entry) ([]Term, error) {
 			v, err := k.Open(e)
@@ -140,6 +137,13 @@ func form[R any](k *Kind[R]) *Form {
 // encodes back to exactly these bytes; a packed form of "" that the value does
 // not decode, or decodes to a record of another key.
 func prepare[R any](k *Kind[R], key Key, value []byte) (string, bool) {
+	if packed, exact := k.readStored(value); exact {
+		v := new(R)
+		if unpack(packed, v) == nil && k.Key(v) == key {
+			return packed, true
+		}
+		return "", false
+	}
 	v, err := k.Decode(value)
 	if err != nil || k.Key(v) != key {
 		return "", false

@@ -206,15 +206,26 @@ func (l *LogValue) Append(b []byte) ([]byte, error) {
 	return append(b, `]}`...), nil
 }
 
-// appendText appends a JSON string.
+// quoted are the characters that a backslash and one other stand for.
+var quoted = [256]byte{'"': '"', '\\': '\\', '\b': 'b', '\f': 'f', '\n': 'n', '\r': 'r', '\t': 't'}
+
+// appendText appends a JSON string. What is not ASCII is left to the library,
+// which knows what else must be written in another way.
 func appendText(b []byte, s string) []byte {
+	begun, from := len(b), 0
+	b = append(b, '"')
 	for i := 0; i < len(s); i++ {
-		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
-			quoted, _ := Marshal(s) // a string: cannot fail
-			return append(b, quoted...)
+		c := s[i]
+		switch q := quoted[c]; {
+		case q != 0:
+			b = append(append(b, s[from:i]...), '\\', q)
+			from = i + 1
+		case c < 0x20 || c >= 0x80:
+			text, _ := Marshal(s) // a string: cannot fail
+			return append(b[:begun], text...)
 		}
 	}
-	return append(append(append(b, '"'), s...), '"')
+	return append(append(b, s[from:]...), '"')
 }
 
 // Fed is one log record as the feed carries it.

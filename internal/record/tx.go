@@ -81,13 +81,9 @@ func Has[R any](r Reader, k *Kind[R], account, id string) bool {
 // list are one there, so stored bytes and entry agree by construction.
 func Put[R any](tx Tx, k *Kind[R], v *R) error {
 	e := &Entry{Key: k.Key(v), Packed: pack(v)}
-	same := new(R)
-	if err := unpack(e.Packed, same); err != nil {
-		return fmt.Errorf("record: %s: %w", e.Key, err)
-	}
-	value, err := k.Encode(same)
+	value, err := k.stored(e.Packed)
 	if err != nil {
-		return err
+		return fmt.Errorf("record: %s: %w", e.Key, err)
 	}
 	e.Hash = HashEntry(e.Key, value)
 	return tx.Put(e, value)
