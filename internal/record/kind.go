@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 	"sync/atomic"
 )
 
@@ -59,7 +60,8 @@ type Kind[R any] struct {
 	Documents func(*R) []string
 	Indexes   []*Index[R]
 
-	shaped atomic.Pointer[shape]
+	shaped  atomic.Pointer[shape]
+	scratch sync.Pool
 }
 
 // shape returns the shape of the kind's type.

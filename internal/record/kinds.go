@@ -110,18 +110,18 @@ func form[R any](k *Kind[R]) *Form {
 		stored: func(e *Entry) ([]byte, error) {
 			return k.stored(e.Packed)
 		},
-		terms: func(e *Entry) ([]Term, error) {
-			v, err := k.Open(e)
-			if err != nil {
-				return nil, err
+		terms: func(e *Entry) (terms []Term, err error) {
+			if len(k.Indexes) == 0 {
+				return nil, nil
 			}
-			var terms []Term
-			for _, ix := range k.Indexes {
-				for _, t := range ix.Terms(v) {
-					terms = append(terms, Term{ix.Name, ix.Hot, t})
+			err = k.peek(e, func(v *R) {
+				for _, ix := range k.Indexes {
+					for _, t := range ix.Terms(v) {
+						terms = append(terms, Term{ix.Name, ix.Hot, t})
+					}
 				}
-			}
-			return terms, nil
+			})
+			return terms, err
 		},
 		docs: func(e *Entry) []string {
 			v, err := k.Open(e)
@@ -133,16 +133,39 @@ func form[R any](k *Kind[R]) *Form {
 	}
 }
 
+// peek shows the record of an entry for the length of a call: look must keep
+// nothing but texts. It costs no allocation.
+func (k *Kind[R]) peek(e *Entry, look func(*R)) error {
+	if e.Raw != "" {
+		v, err := k.Decode([]byte(e.Raw))
+		if err == nil {
+			look(v)
+		}
+		return err
+	}
+	v, ok := k.scratch.Get().(*R)
+	if !ok {
+		v = new(R)
+	}
+	err := unpack(e.Packed, v)
+	if err == nil {
+		look(v)
+	}
+	k.scratch.Put(v)
+	return err
+}
+
 // prepare packs a stored value. The second result says that the packed form
 // encodes back to exactly these bytes; a packed form of "" that the value does
 // not decode, or decodes to a record of another key.
 func prepare[R any](k *Kind[R], key Key, value []byte) (string, bool) {
 	if packed, exact := k.readStored(value); exact {
-		v := new(R)
-		if unpack(packed, v) == nil && k.Key(v) == key {
-			return packed, true
+		same := false
+		_ = k.peek(&Entry{Packed: packed}, func(v *R) { same = k.Key(v) == key })
+		if !same {
+			packed = ""
 		}
-		return "", false
+		return packed, same
 	}
 	v, err := k.Decode(value)
 	if err != nil || k.Key(v) != key {

@@ -52,7 +52,8 @@ func appendPacked(b []byte, v reflect.Value) []byte {
 	panic(fmt.Sprintf("record: a %s cannot be packed", v.Type())) // found by TestEveryKindPacks
 }
 
-// unpack fills the struct that v points to. Strings share memory with s.
+// unpack fills the struct that v points to, every field of it. Strings share
+// memory with s; lists of an earlier use are filled again.
 func unpack(s string, v any) error {
 	rest, err := unpackValue(s, reflect.ValueOf(v).Elem())
 	if err == nil && rest != "" {
@@ -98,19 +99,17 @@ func unpackValue(s string, v reflect.Value) (string, error) {
 func unpackSlice(s string, v reflect.Value) (string, error) {
 	if v.Type().Elem().Kind() == reflect.Uint8 {
 		text, rest, err := cutText(s)
-		if text != "" {
-			v.SetBytes([]byte(text))
-		}
+		v.SetBytes(append(v.Bytes()[:0], text...))
 		return rest, err
 	}
 	n, s, err := cutUvarint(s)
 	if err != nil || n > uint64(len(s)) { // every element takes a byte or more
 		return "", errPacked
 	}
-	if n == 0 {
-		return s, nil
+	if int(n) > v.Cap() {
+		v.Set(reflect.MakeSlice(v.Type(), int(n), int(n)))
 	}
-	v.Set(reflect.MakeSlice(v.Type(), int(n), int(n)))
+	v.SetLen(int(n))
 	for i := range int(n) {
 		if s, err = unpackValue(s, v.Index(i)); err != nil {
 			return "", err

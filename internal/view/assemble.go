@@ -34,7 +34,12 @@ func (s *State) Parts(yield func(index string, hot bool, terms func(yield func(t
 			})
 		} else {
 			m := s.sorted[name]
-			ok = yield(name, false, func(yield func(string, *record.Entry) bool) { m.Scan(yield) })
+			ok = yield(name, false, func(yield func(string, *record.Entry) bool) {
+				m.Scan(func(term string, key record.Key) bool {
+					e := s.records.get(string(key))
+					return e == nil || yield(term, e)
+				})
+			})
 		}
 		if !ok {
 			return
@@ -76,6 +81,7 @@ func Assemble(seed []byte, entries []*record.Entry, parts []Part) *State {
 			items[i] = item{s.records.hash(string(e.Key)), string(e.Key), e}
 		}
 		s.records.root = s.records.build(inOrder(items), 0)
+		s.records.root.seal()
 	})
 	for i := range parts {
 		wait.Go(func() {
@@ -119,7 +125,7 @@ func hotIndex(p *Part, k0, k1 uint64) trie {
 func sortedIndex(p *Part) *orderedIndex {
 	m := new(orderedIndex)
 	for i, term := range p.Terms {
-		m.Load(term, p.Entries[i]) // also right for terms out of order, only slower
+		m.Load(term, p.Entries[i].Key) // also right for terms out of order, only slower
 	}
 	return m
 }

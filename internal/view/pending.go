@@ -11,41 +11,47 @@ import (
 // goroutine; the state that it began from stays as it was.
 type Pending struct {
 	state   State
-	owned   map[string]bool // ordered indexes that this Pending may change in place
-	changed map[record.Key]int
+	own     owned
+	changed map[record.Key]int // places in changes, when they are many
 	changes []record.Change
 }
 
-// Begin starts a change of the state; O(1).
-func (s *State) Begin() *Pending {
-	return &Pending{state: State{s.records, maps.Clone(s.hot), maps.Clone(s.sorted)}}
+// owned says what of its state a Pending shares with nobody, and so may change
+// in place: the maps of indexes, and ordered indexes.
+type owned struct {
+	hot, sorted bool
+	ordered     map[string]bool
 }
+
+// Begin starts a change of the state; O(1).
+func (s *State) Begin() *Pending { return &Pending{state: *s} }
 
 // Fork starts a change of the change: drop it to undo. p must not be written
 // to until the fork is dropped or adopted.
 func (p *Pending) Fork() *Pending {
-	p.owned = nil // the fork sees the same indexes
+	p.own = owned{} // the fork sees the same indexes
 	return p.state.Begin()
 }
 
 // Adopt makes p the fork, with its changes added.
 func (p *Pending) Adopt(f *Pending) {
-	p.state, p.owned = f.state, f.owned
+	p.state, p.own = f.state, f.own
 	for _, c := range f.changes {
 		p.note(c)
 	}
-	f.owned = nil
+	f.own = owned{}
 }
 
 // Changes returns what was changed since Begin or Fork: one change a key, in
 // the order of the first write.
 func (p *Pending) Changes() []record.Change { return p.changes }
 
-// State returns the change as a state of its own; O(1). p can go on.
+// State returns the change as a state of its own, in time that goes with what
+// was changed. p can go on.
 func (p *Pending) State() *State {
-	p.owned = nil
+	p.own = owned{}
+	p.state.records.root.seal()
 	s := p.state
-	s.hot, s.sorted = maps.Clone(s.hot), maps.Clone(s.sorted)
 	return &s
 }
 
@@ -87,17 +93,36 @@ func (p *Pending) Apply(changes []record.Change) {
 	}
 }
 
+// few changes are searched one by one.
+const few = 8
+
 // note remembers a change; a later one of the same key replaces it.
 func (p *Pending) note(c record.Change) {
-	if p.changed == nil {
-		p.changed = map[record.Key]int{}
-	}
-	if i, ok := p.changed[c.Key]; ok {
+	if i := p.noted(c.Key); i >= 0 {
 		p.changes[i] = c
 		return
 	}
-	p.changed[c.Key] = len(p.changes)
+	if p.changed != nil {
+		p.changed[c.Key] = len(p.changes)
+	}
 	p.changes = append(p.changes, c)
+}
+
+// noted returns the place of a key's change, or -1.
+func (p *Pending) noted(key record.Key) int {
+	if len(p.changes) <= few {
+		return slices.IndexFunc(p.changes, func(c record.Change) bool { return c.Key == key })
+	}
+	if p.changed == nil {
+		p.changed = make(map[record.Key]int, 4*few)
+		for i, c := range p.changes {
+			p.changed[c.Key] = i
+		}
+	}
+	if i, ok := p.changed[key]; ok {
+		return i
+	}
+	return -1
 }
 
 // set binds key to e, or to nothing, and derives the indexes anew.
@@ -109,7 +134,10 @@ func (p *Pending) set(key record.Key, e *record.Entry) {
 	}
 	if e != nil {
 		after, _ = e.Terms()
-		p.state.records = p.state.records.put(string(key), e)
+		if old != nil {
+			e.Key = old.Key // the same text, held once
+		}
+		p.state.records = p.state.records.put(string(e.Key), e)
 	} else if old != nil {
 		p.state.records = p.state.records.drop(string(key))
 	}
@@ -129,10 +157,15 @@ func (p *Pending) index(t record.Term, e *record.Entry) {
 		if !ok {
 			tree = trie{k0: p.state.records.k0, k1: p.state.records.k1}
 		}
-		p.state.hot[t.Index] = tree.put(t.Term, e)
+		p.setHot(t.Index, tree.put(t.Term, e))
 		return
 	}
-	p.ordered(t.Index).Set(t.Term, e)
+	if m := p.state.sorted[t.Index]; m != nil {
+		if key, ok := m.Get(t.Term); ok && key == e.Key {
+			return
+		}
+	}
+	p.ordered(t.Index).Set(t.Term, e.Key)
 }
 
 // unindex removes a term, unless another record has taken it meanwhile.
@@ -140,20 +173,28 @@ func (p *Pending) unindex(t record.Term, old *record.Entry) {
 	if t.Hot {
 		tree := p.state.hot[t.Index]
 		if e := tree.get(t.Term); e != nil && e.Key == old.Key {
-			p.state.hot[t.Index] = tree.drop(t.Term)
+			p.setHot(t.Index, tree.drop(t.Term))
 		}
 		return
 	}
-	m := p.ordered(t.Index)
-	if e, ok := m.Get(t.Term); ok && e.Key == old.Key {
-		m.Delete(t.Term)
+	if m := p.state.sorted[t.Index]; m != nil {
+		if key, ok := m.Get(t.Term); ok && key == old.Key {
+			p.ordered(t.Index).Delete(t.Term)
+		}
 	}
+}
+
+func (p *Pending) setHot(name string, t trie) {
+	if !p.own.hot {
+		p.state.hot, p.own.hot = maps.Clone(p.state.hot), true
+	}
+	p.state.hot[name] = t
 }
 
 // ordered returns the index, a copy of our own on first use.
 func (p *Pending) ordered(name string) *orderedIndex {
 	m := p.state.sorted[name]
-	if m != nil && p.owned[name] {
+	if m != nil && p.own.ordered[name] {
 		return m
 	}
 	if m == nil {
@@ -163,10 +204,12 @@ func (p *Pending) ordered(name string) *orderedIndex {
 		m = m.Copy()
 		copying.Unlock()
 	}
-	p.state.sorted[name] = m
-	if p.owned == nil {
-		p.owned = map[string]bool{}
+	if !p.own.sorted {
+		p.state.sorted, p.own.sorted = maps.Clone(p.state.sorted), true
 	}
-	p.owned[name] = true
+	if p.own.ordered == nil {
+		p.own.ordered = map[string]bool{}
+	}
+	p.state.sorted[name], p.own.ordered[name] = m, true
 	return m
 }

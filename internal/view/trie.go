@@ -24,6 +24,9 @@ const (
 	maxDepth = 12 // five bits each of 64; at the bottom a leaf may grow
 )
 
+// The digests of a record trie's nodes are worked out by seal, once for all
+// changes of a commit: a state is sealed before anybody sees it.
+
 // item is one key of a trie with its entry. In the record trie the key is the
 // record's; in an index it is the term.
 type item struct {
@@ -35,7 +38,7 @@ type item struct {
 // tnode is immutable once its tree is published. Either items (leaf) or kids.
 type tnode struct {
 	count  int
-	digest record.Hash // zero in index tries
+	digest record.Hash // zero in index tries, and until it is sealed
 	items  []item      // sorted by hash, then key
 	kids   *[fan]*tnode
 }
@@ -44,13 +47,12 @@ type tnode struct {
 type trie struct {
 	root   *tnode
 	k0, k1 uint64
-	merkle bool
 }
 
-func newTrie(seed []byte, merkle bool) trie {
+func newTrie(seed []byte) trie {
 	var b [16]byte
 	copy(b[:], seed)
-	return trie{k0: binary.LittleEndian.Uint64(b[:8]), k1: binary.LittleEndian.Uint64(b[8:]), merkle: merkle}
+	return trie{k0: binary.LittleEndian.Uint64(b[:8]), k1: binary.LittleEndian.Uint64(b[8:])}
 }
 
 // hash reads the key where it stands: a copy would cost more than the hash.
@@ -110,12 +112,13 @@ func (t *trie) insert(n *tnode, it item, depth int) *tnode {
 		return t.branch(&kids)
 	}
 	i, found := find(n.items, it.hash, it.key)
-	items := make([]item, 0, len(n.items)+1)
-	items = append(append(items, n.items[:i]...), it)
 	if found {
-		i++
+		items := slices.Clone(n.items)
+		items[i] = it
+		return t.leaf(items)
 	}
-	items = append(items, n.items[i:]...)
+	items := make([]item, 0, len(n.items)+1)
+	items = append(append(append(items, n.items[:i]...), it), n.items[i:]...)
 	return t.build(items, depth)
 }
 
@@ -190,33 +193,42 @@ func (t *trie) build(items []item, depth int) *tnode {
 	return t.branch(&kids)
 }
 
-func (t *trie) leaf(items []item) *tnode {
-	n := &tnode{count: len(items), items: items}
-	if t.merkle {
-		h := sha256.New()
-		h.Write([]byte("leaf"))
-		for i := range items {
-			h.Write(items[i].entry.Hash[:])
+func (t *trie) leaf(items []item) *tnode { return &tnode{count: len(items), items: items} }
+
+func (t *trie) branch(kids *[fan]*tnode) *tnode {
+	n := &tnode{kids: kids}
+	for _, k := range kids {
+		if k != nil {
+			n.count += k.count
 		}
-		h.Sum(n.digest[:0])
 	}
 	return n
 }
 
-func (t *trie) branch(kids *[fan]*tnode) *tnode {
-	n := &tnode{kids: kids}
+// seal works out the digests of the nodes that are new since the last time: a
+// node that has one has nothing new below it.
+func (n *tnode) seal() {
+	if n == nil || n.digest != (record.Hash{}) {
+		return
+	}
+	if n.kids == nil {
+		h := sha256.New()
+		h.Write([]byte("leaf"))
+		for i := range n.items {
+			h.Write(n.items[i].entry.Hash[:])
+		}
+		h.Sum(n.digest[:0])
+		return
+	}
 	var b [6 + fan*32]byte
 	copy(b[:], "branch")
-	for i, k := range kids {
+	for i, k := range n.kids {
 		if k != nil {
-			n.count += k.count
+			k.seal()
 			copy(b[6+i*32:], k.digest[:])
 		}
 	}
-	if t.merkle {
-		n.digest = sha256.Sum256(b[:])
-	}
-	return n
+	n.digest = sha256.Sum256(b[:])
 }
 
 func (t *trie) digest() record.Hash {

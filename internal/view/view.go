@@ -18,9 +18,11 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/record"
 )
 
-// orderedIndex is one ordered index. Copying a Map writes to the original's
-// bookkeeping, so copies are made one at a time; readers are not concerned.
-type orderedIndex = btree.Map[string, *record.Entry]
+// orderedIndex is one ordered index. It holds keys, not records, so that a
+// change of a record that leaves its terms alone leaves the index alone.
+// Copying a Map writes to the original's bookkeeping, so copies are made one at
+// a time; readers are not concerned.
+type orderedIndex = btree.Map[string, record.Key]
 
 var copying sync.Mutex
 
@@ -34,7 +36,7 @@ type State struct {
 // Empty returns the state without records. The seed (16 bytes, of the lineage)
 // keys the tries' hash.
 func Empty(seed []byte) *State {
-	return &State{records: newTrie(seed, true), hot: map[string]trie{}, sorted: map[string]*orderedIndex{}}
+	return &State{records: newTrie(seed), hot: map[string]trie{}, sorted: map[string]*orderedIndex{}}
 }
 
 // Entry returns the record under key.
@@ -60,14 +62,15 @@ func (s *State) Range(index, prefix, after string, yield func(term string, e *re
 	if m == nil {
 		return
 	}
-	m.Ascend(max(prefix, after), func(term string, e *record.Entry) bool {
+	m.Ascend(max(prefix, after), func(term string, key record.Key) bool {
 		if len(term) < len(prefix) || term[:len(prefix)] != prefix {
 			return false
 		}
 		if after != "" && term <= after {
 			return true
 		}
-		return yield(term, e)
+		e := s.records.get(string(key))
+		return e == nil || yield(term, e)
 	})
 }
 
@@ -82,7 +85,7 @@ func (s *State) All(yield func(*record.Entry) bool) { s.records.all(yield) }
 
 // Seed returns whether this state's hash is keyed with the seed.
 func (s *State) Seed(seed []byte) bool {
-	t := newTrie(seed, true)
+	t := newTrie(seed)
 	return t.k0 == s.records.k0 && t.k1 == s.records.k1
 }
 
@@ -130,6 +133,7 @@ func Build(seed []byte, entries iter.Seq[*record.Entry], workers int) *State {
 		}
 	}
 	s.records.root = s.records.bulk(items, workers)
+	s.records.root.seal() // the parts are sealed; what is left is the top
 	for name, list := range hot {
 		t := trie{k0: s.records.k0, k1: s.records.k1}
 		t.root = t.bulk(list, workers)
@@ -139,7 +143,7 @@ func Build(seed []byte, entries iter.Seq[*record.Entry], workers int) *State {
 		slices.SortFunc(list, func(a, b item) int { return order(a, 0, b.key) })
 		m := new(orderedIndex)
 		for _, it := range list {
-			m.Load(it.key, it.entry)
+			m.Load(it.key, it.entry.Key)
 		}
 		s.sorted[name] = m
 	}
@@ -166,6 +170,7 @@ func (t *trie) bulk(items []item, workers int) *tnode {
 			defer func() { <-free }()
 			slices.SortFunc(parts[i], func(a, b item) int { return order(a, b.hash, b.key) })
 			kids[i] = t.build(parts[i], 1)
+			kids[i].seal()
 		})
 	}
 	wait.Wait()
