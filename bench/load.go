@@ -12,6 +12,7 @@ import (
 type rate struct {
 	perSecond float64
 	p50, p99  time.Duration
+	cpu       time.Duration // of this process, per call
 }
 
 // clients calls do from n goroutines for a time; each gets its own number and
@@ -21,7 +22,7 @@ func clients(n int, forTime time.Duration, do func(client, call int) error) (rat
 	var stop atomic.Bool
 	took := make([][]time.Duration, n)
 	errs := make([]error, n)
-	begun := time.Now()
+	begun, used := time.Now(), spent()
 	for c := range n {
 		all.Go(func() {
 			for i := 0; !stop.Load(); i++ {
@@ -42,7 +43,7 @@ func clients(n int, forTime time.Duration, do func(client, call int) error) (rat
 	}
 	stop.Store(true)
 	all.Wait()
-	length := time.Since(begun)
+	length, used := time.Since(begun), spent()-used
 	var list []time.Duration
 	for c := range n {
 		if errs[c] != nil {
@@ -54,7 +55,7 @@ func clients(n int, forTime time.Duration, do func(client, call int) error) (rat
 		return rate{}, fmt.Errorf("no call ended within %s", length)
 	}
 	slices.Sort(list)
-	return rate{float64(len(list)) / length.Seconds(), list[len(list)/2], list[len(list)*99/100]}, nil
+	return rate{float64(len(list)) / length.Seconds(), list[len(list)/2], list[len(list)*99/100], used / time.Duration(len(list))}, nil
 }
 
 // rates are the rounds of one contender under load.
@@ -77,6 +78,8 @@ func (r rates) median() float64 {
 
 func (r rates) p50() float64 { return middle(r.sorted(func(x rate) float64 { return float64(x.p50) })) }
 func (r rates) p99() float64 { return middle(r.sorted(func(x rate) float64 { return float64(x.p99) })) }
+
+func (r rates) cpu() float64 { return middle(r.sorted(func(x rate) float64 { return float64(x.cpu) })) }
 
 func (r rates) cell() string {
 	return fmt.Sprintf("%.0f/s (%s / %s)", r.median(), nanos(r.p50()), nanos(r.p99()))

@@ -83,11 +83,12 @@ func storeSection(p *plan) error {
 
 func printStore(p *plan, r []rates) {
 	var t table
-	t.add("acknowledged updates (p50 / p99)", "ours", "floor: bare etcd, a put of 1 KiB", "ours ÷ floor", "spread of ours", "spread of the floor", "goal", "met")
+	t.add("acknowledged updates (p50 / p99)", "ours", "floor: bare etcd, a put of 1 KiB", "ours ÷ floor", "CPU of a call, ours / floor", "spread of ours", "spread of the floor", "goal", "met")
 	share := func(i int) string { return fmt.Sprintf("%.0f %%", 100*r[i].median()/r[2].median()) }
-	t.add("digest and signature on", r[0].cell(), r[2].cell(), share(0), r[0].spread(), r[2].spread(),
+	cpu := func(i int) string { return nanos(r[i].cpu()) + " / " + nanos(r[2].cpu()) }
+	t.add("digest and signature on", r[0].cell(), r[2].cell(), share(0), cpu(0), r[0].spread(), r[2].spread(),
 		"≥ 125 %, p99 ≤ the floor's", met(r[0].median() >= 1.25*r[2].median() && r[0].p99() <= r[2].p99()))
-	t.add("the same while the log is trimmed", r[1].cell(), r[2].cell(), share(1), r[1].spread(), r[2].spread(), "≥ 100 %", met(r[1].median() >= r[2].median()))
+	t.add("the same while the log is trimmed", r[1].cell(), r[2].cell(), share(1), cpu(1), r[1].spread(), r[2].spread(), "≥ 100 %", met(r[1].median() >= r[2].median()))
 	t.print(p)
 }
 

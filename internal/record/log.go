@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -164,6 +165,11 @@ type LogValue struct {
 // Append appends the record's public part as JSON. Values are canonical JSON
 // already and go in as they are.
 func (p *Public) Append(b []byte) []byte {
+	size := 128 + len(p.Call)
+	for _, c := range p.Changes {
+		size += 32 + len(c.Key) + len(c.Value)
+	}
+	b = slices.Grow(b, size)
 	b = strconv.AppendUint(append(b, `{"i":`...), p.Index, 10)
 	b = strconv.AppendInt(append(b, `,"t":`...), p.Time, 10)
 	b = strconv.AppendInt(append(b, `,"f":`...), int64(p.Format), 10)
@@ -194,6 +200,7 @@ func (l *LogValue) Append(b []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	b = slices.Grow(b, 64+len(head)+l.size())
 	b = append(append(append(b, `{"head":`...), head...), `,"records":[`...)
 	for i, r := range l.Records {
 		if i > 0 {
@@ -204,6 +211,15 @@ func (l *LogValue) Append(b []byte) ([]byte, error) {
 		b = append(b, '}')
 	}
 	return append(b, `]}`...), nil
+}
+
+// size is about how many bytes the records take.
+func (l *LogValue) size() int {
+	n := 0
+	for _, r := range l.Records {
+		n += 16 + len(r.Public) + len(r.Private)
+	}
+	return n
 }
 
 // quoted are the characters that a backslash and one other stand for.

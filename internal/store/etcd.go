@@ -47,6 +47,13 @@ func (e *Etcd) Stopped() <-chan error {
 
 func logKey(index uint64) string { return fmt.Sprintf("%s%020d", prefixLog, index) }
 
+// put is OpPut without a copy of the value on the way.
+func put(key string, value []byte) clientv3.Op {
+	op := clientv3.OpPut(key, "")
+	op.WithValueBytes(value)
+	return op
+}
+
 // Commit implements KV.
 func (e *Etcd) Commit(ctx context.Context, t *Txn) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
@@ -56,12 +63,12 @@ func (e *Etcd) Commit(ctx context.Context, t *Txn) (bool, error) {
 		expect = clientv3.Compare(clientv3.CreateRevision(keyHead), "=", 0)
 	}
 	ops := make([]clientv3.Op, 0, len(t.Changes)+2)
-	ops = append(ops, clientv3.OpPut(keyHead, string(t.Head)), clientv3.OpPut(logKey(t.Index), string(t.Log)))
+	ops = append(ops, put(keyHead, t.Head), put(logKey(t.Index), t.Log))
 	for _, c := range t.Changes {
 		if c.Value == nil {
 			ops = append(ops, clientv3.OpDelete(prefixRec+string(c.Key)))
 		} else {
-			ops = append(ops, clientv3.OpPut(prefixRec+string(c.Key), string(c.Value)))
+			ops = append(ops, put(prefixRec+string(c.Key), c.Value))
 		}
 	}
 	resp, err := e.client.Txn(ctx).If(expect).Then(ops...).Commit()
