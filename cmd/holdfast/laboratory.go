@@ -16,7 +16,7 @@ import (
 // policyCommand is the policy laboratory.
 func policyCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "policy", Short: "Evaluate policies"}
-	cmd.AddCommand(evalCommand())
+	cmd.AddCommand(evalCommand(), policyTestCommand())
 	return cmd
 }
 

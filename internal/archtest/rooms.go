@@ -29,6 +29,7 @@ var Plan = []Room{
 	{Path: "internal/record", Floor: 1, Uses: []string{"arn"}},
 	{Path: "internal/config", Floor: 1},
 	{Path: "internal/policyline", Floor: 1, Uses: []string{"policy"}},
+	{Path: "internal/policysuite", Floor: 1, Uses: []string{"policy", "internal/policyline"}, Modules: []string{"go.yaml.in/yaml/v3"}},
 
 	{Path: "internal/view", Floor: 2, Uses: []string{"policy"}, Modules: []string{"github.com/dchest/siphash", "github.com/tidwall/btree"}},
 	{Path: "internal/managed", Floor: 2},

@@ -136,14 +136,14 @@ func Effect(m *policy.Match) string {
 // Words tells a statement that was considered: whether it matched, or which
 // condition kept it from that.
 func Words(m *policy.Match) string {
-	words := fmt.Sprintf("%s %s/%s: %s", m.Type, printable(m.Policy), printable(StatementName(m)), Effect(m))
+	words := fmt.Sprintf("%s %s/%s: %s", m.Type, Printable(m.Policy), Printable(StatementName(m)), Effect(m))
 	switch {
 	case m.Holds:
 		return words + " matches"
 	case m.MissingKey:
-		return words + " would match but for " + printable(m.Failed) + ", which the request lacks"
+		return words + " would match but for " + Printable(m.Failed) + ", which the request lacks"
 	}
-	return words + " would match but for " + printable(m.Failed)
+	return words + " would match but for " + Printable(m.Failed)
 }
 
 // Sentence is AWS's, for a denial.
@@ -152,18 +152,18 @@ func Sentence(d *policy.Decision, r *policy.Request) string {
 	if who == "" {
 		who = "anonymous"
 	}
-	return printable(d.Sentence(who, r.Action, r.Resource))
+	return Printable(d.Sentence(who, r.Action, r.Resource))
 }
 
 func label(id string) string {
 	if id == "" {
 		return ""
 	}
-	return printable(strings.Trim(id, `"`)) + ": "
+	return Printable(strings.Trim(id, `"`)) + ": "
 }
 
-// printable keeps what could move a terminal's cursor from reaching it.
-func printable(s string) string {
+// Printable quotes a text that could move a terminal's cursor.
+func Printable(s string) string {
 	for _, r := range s {
 		if !strconv.IsPrint(r) {
 			return strconv.Quote(s)
