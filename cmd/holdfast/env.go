@@ -7,8 +7,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/holdfast-iam/holdfast/internal/local"
 	"github.com/spf13/cobra"
@@ -53,12 +55,50 @@ func environment(data string, f envFlags) ([]variable, error) {
 	if err != nil {
 		return nil, usage(err)
 	}
-	return []variable{
+	return append([]variable{
 		{"AWS_ACCESS_KEY_ID", id}, {"AWS_SECRET_ACCESS_KEY", secret},
 		{"AWS_ENDPOINT_URL", "http://" + node.API},
 		{"AWS_REGION", node.Region}, {"AWS_DEFAULT_REGION", node.Region},
 		{"HOLDFAST_ACCOUNT_ID", account},
-	}, nil
+	}, pastProxies()...), nil
+}
+
+// loopbacks are what no request should go through a proxy for.
+var loopbacks = []string{"127.0.0.1", "localhost", "::1"}
+
+// pastProxies keeps loopback out of a proxy that this environment names:
+// botocore sends loopback through HTTP_PROXY. It reads the lower-case name
+// first, others the upper-case one, so both are set.
+func pastProxies() []variable {
+	proxied := slices.ContainsFunc([]string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"}, func(name string) bool {
+		return os.Getenv(name) != "" || os.Getenv(strings.ToLower(name)) != ""
+	})
+	if !proxied {
+		return nil
+	}
+	var kept []string
+	for _, name := range []string{"no_proxy", "NO_PROXY"} {
+		for _, host := range strings.Split(os.Getenv(name), ",") {
+			if host = strings.TrimSpace(host); plainHost(host) && !slices.Contains(kept, host) {
+				kept = append(kept, host)
+			}
+		}
+	}
+	for _, host := range loopbacks {
+		if !slices.Contains(kept, host) {
+			kept = append(kept, host)
+		}
+	}
+	list := strings.Join(kept, ",")
+	return []variable{{"NO_PROXY", list}, {"no_proxy", list}}
+}
+
+// plainHost says whether an entry of NO_PROXY is one, and so holds nothing that
+// a shell would read.
+func plainHost(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune(".-_:*/[]", r)
+	})
 }
 
 func regionNode(a *local.Addresses, region string) (*local.NodeAddresses, error) {
@@ -105,10 +145,7 @@ func envCommand() *cobra.Command {
 				text, err = render(vars, shell, format)
 			}
 			if err != nil {
-				if format == "shell" {
-					fmt.Fprintln(cmd.OutOrStdout(), "false")
-				}
-				return err
+				return err // run prints `false`, as for a wrong flag
 			}
 			_, err = io.WriteString(cmd.OutOrStdout(), text)
 			return err
@@ -121,7 +158,7 @@ func envCommand() *cobra.Command {
 }
 
 // render prints the variables for a shell or a program. Values hold no quote:
-// keys, addresses and Region names are all made by us.
+// keys, addresses and Region names are all made by us, hosts are plain.
 func render(vars []variable, shell, format string) (string, error) {
 	var b strings.Builder
 	switch format {
@@ -195,23 +232,48 @@ func execCommand() *cobra.Command {
 			c := exec.Command(args[0], args[1:]...)
 			c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
 			c.Env = clientEnviron(vars)
-			err = c.Run()
-			var ended *exec.ExitError
-			if errors.As(err, &ended) {
-				return &exitError{ended.ExitCode(), errors.New("")}
-			}
-			if err != nil {
-				return usage(err)
-			}
-			return nil
+			return runHandingOn(c)
 		}}
 	f.bind(cmd)
 	cmd.Flags().SetInterspersed(false)
 	return cmd
 }
 
+// runHandingOn runs a command with this process's SIGTERM handed on. Ctrl-C
+// reaches it from the terminal; what it does with that is its own affair.
+func runHandingOn(c *exec.Cmd) error {
+	if err := c.Start(); err != nil {
+		return usage(err)
+	}
+	terms := make(chan os.Signal, 1)
+	signal.Notify(terms, syscall.SIGTERM)
+	defer signal.Stop(terms)
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	for {
+		select {
+		case s := <-terms:
+			_ = c.Process.Signal(s) // it may have ended already
+		case err := <-ended:
+			var e *exec.ExitError
+			if errors.As(err, &e) {
+				return &exitError{statusOf(e), errors.New("")}
+			}
+			return err
+		}
+	}
+}
+
+// statusOf is a command's exit status, for a signal as shells tell it.
+func statusOf(e *exec.ExitError) int {
+	if w, ok := e.Sys().(syscall.WaitStatus); ok && w.Signaled() {
+		return 128 + int(w.Signal())
+	}
+	return e.ExitCode()
+}
+
 // clientEnviron is this process's environment with the variables set and what
-// would win over them taken out. Loopback never goes through a proxy.
+// would win over them taken out.
 func clientEnviron(vars []variable) []string {
 	var env []string
 	for _, kv := range os.Environ() {
@@ -225,14 +287,5 @@ func clientEnviron(vars []variable) []string {
 	for _, v := range vars {
 		env = append(env, v.Name+"="+v.Value)
 	}
-	return append(env, "NO_PROXY="+noProxy())
-}
-
-func noProxy() string {
-	for _, name := range []string{"NO_PROXY", "no_proxy"} {
-		if v := os.Getenv(name); v != "" {
-			return v + ",127.0.0.1,localhost,::1"
-		}
-	}
-	return "127.0.0.1,localhost,::1"
+	return env
 }

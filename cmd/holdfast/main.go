@@ -47,9 +47,12 @@ func main() {
 func run(ctx context.Context, args []string) int {
 	root := commands()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
+	}
+	if cmd.Name() == "env" { // also for a wrong flag, which its own code never sees
+		fmt.Println("false")
 	}
 	if text := err.Error(); text != "" {
 		fmt.Fprintln(os.Stderr, "holdfast: "+text)

@@ -79,15 +79,24 @@ func up(ctx context.Context, data string, f upFlags, words io.Writer) error {
 	if err := f.check(); err != nil {
 		return usage(err)
 	}
+	if f.ephemeral && data != "" {
+		return usage(errors.New("--ephemeral makes a directory of its own: leave --data out"))
+	}
+	if f.detach {
+		return detach(ctx, data, f, words)
+	}
 	dir, err := dataDirectory(data, f.ephemeral)
 	if err != nil {
 		return usage(err)
 	}
-	if f.detach {
-		return detach(ctx, dir, f, words)
-	}
 	if f.ephemeral {
 		defer os.RemoveAll(dir)
+	}
+	if f.readyFile != "" { // one of an earlier run would lie
+		if err := os.Remove(f.readyFile); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return usage(fmt.Errorf("--ready-file: %w", err))
+		}
+		defer os.Remove(f.readyFile)
 	}
 	exe, err := os.Executable()
 	if err != nil {
@@ -96,7 +105,7 @@ func up(ctx context.Context, data string, f upFlags, words io.Writer) error {
 	begun := time.Now()
 	u := &local.Up{Options: local.Options{Layout: local.Layout{Dir: dir}, Listen: f.listen, Account: f.account, Regions: f.regions, Zones: f.zones},
 		Executable: exe, Develop: node.Develop, Invite: node.Invite,
-		Events: func(e local.Event) { tellEvent(words, e) }}
+		Events: func(e local.Event) { tellEvent(words, local.Layout{Dir: dir}, e) }}
 	defer u.Close()
 	if err := u.Open(); err != nil {
 		return usage(err)
@@ -115,8 +124,6 @@ func up(ctx context.Context, data string, f upFlags, words io.Writer) error {
 
 func dataDirectory(data string, ephemeral bool) (string, error) {
 	switch {
-	case ephemeral && data != "":
-		return "", errors.New("--ephemeral makes a directory of its own: leave --data out")
 	case ephemeral:
 		return os.MkdirTemp("", "holdfast-")
 	case data == "":
@@ -128,9 +135,9 @@ func dataDirectory(data string, ephemeral bool) (string, error) {
 	return filepath.Abs(data)
 }
 
-func tellEvent(words io.Writer, e local.Event) {
+func tellEvent(words io.Writer, l local.Layout, e local.Event) {
 	if e.What == "ended" {
-		fmt.Fprintf(words, "holdfast: %s ended (%v); starting it again\n", e.Name, e.Error)
+		fmt.Fprintf(words, "holdfast: %s ended (%v); starting it again; its log is %s\n", e.Name, e.Error, l.Log(e.Name))
 	}
 }
 
@@ -150,7 +157,7 @@ const readyTimeout = 60 * time.Second
 
 // detach starts this command again in the background, and returns when it is
 // ready or has failed.
-func detach(ctx context.Context, dir string, f upFlags, words io.Writer) error {
+func detach(ctx context.Context, data string, f upFlags, words io.Writer) error {
 	exe, err := os.Executable()
 	if err != nil {
 		return err
@@ -163,8 +170,15 @@ func detach(ctx context.Context, dir string, f upFlags, words io.Writer) error {
 		}
 		defer os.RemoveAll(tmp)
 		ready = filepath.Join(tmp, "ready")
+	} else if err := os.Remove(ready); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return usage(fmt.Errorf("--ready-file: %w", err))
 	}
-	args := []string{"up", "--data", dir, "--listen", f.listen, "--ready-file", ready}
+	args := []string{"up", "--listen", f.listen, "--ready-file", ready}
+	if f.ephemeral {
+		args = append(args, "--ephemeral")
+	} else if data != "" {
+		args = append(args, "--data", data)
+	}
 	if f.account != "" {
 		args = append(args, "--account", f.account)
 	}
@@ -249,7 +263,7 @@ func awaitGone(ctx context.Context, layout local.Layout) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
-			if _, err := os.Stat(layout.AddressesFile()); errors.Is(err, os.ErrNotExist) {
+			if !layout.Held() {
 				return nil
 			}
 		}

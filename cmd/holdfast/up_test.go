@@ -302,12 +302,18 @@ func TestAStartThatCannotBeIsOneSentenceAndExit2(t *testing.T) {
 		"no Region":              {"--regions", "mars", "--data", t.TempDir()},
 		"not loopback":           {"--listen", "0.0.0.0:4260", "--data", t.TempDir()},
 		"busy port":              {"--listen", "127.0.0.1:" + port, "--data", filepath.Join(t.TempDir(), "d")},
+		"no address":             {"--listen", "nonsense", "--data", filepath.Join(foreign, "made")},
+		"no zone":                {"--azs", "-1", "--data", t.TempDir()},
+		"below a file":           {"--data", filepath.Join(file, "d")},
 	} {
 		cmd := exec.Command(bin, append([]string{"up"}, args...)...)
 		out, err := cmd.CombinedOutput()
 		if cmd.ProcessState.ExitCode() != 2 || bytes.Count(out, []byte("\n")) != 1 || err == nil {
 			t.Errorf("%s: exit %d\n%s", name, cmd.ProcessState.ExitCode(), out)
 		}
+	}
+	if _, err := os.Stat(filepath.Join(foreign, "made")); err == nil {
+		t.Error("a start that could not be left a directory behind")
 	}
 }
 

@@ -53,6 +53,9 @@ type Up struct {
 // Open makes or finds the deployment, takes its lock and opens its sockets.
 // Its errors are one sentence each, for exit status 2.
 func (u *Up) Open() error {
+	if _, _, err := splitListen(u.Listen); err != nil {
+		return err
+	}
 	state, err := u.Layout.Inspect()
 	if err != nil {
 		return err
@@ -77,6 +80,15 @@ func (u *Up) Open() error {
 		return err
 	}
 	return u.openSockets(marker)
+}
+
+// Held says whether a running `up` holds the directory.
+func (l Layout) Held() bool {
+	lock, err := fileutil.TryLockFile(l.lock(), os.O_RDWR, 0o600)
+	if err == nil {
+		lock.Close()
+	}
+	return errors.Is(err, fileutil.ErrLocked)
 }
 
 // firstStart makes the deployment. The marker is written last.
