@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/local"
 )
@@ -118,8 +119,20 @@ func TestADetachedDeploymentIsReadyWhenUpReturnsAndGoneWhenDownDoes(t *testing.T
 		if _, err := os.Stat(ready); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%v: the ready file is there after down", args)
 		}
-		if _, err := os.Stat(data); errors.Is(err, os.ErrNotExist) != (args[0] == "--ephemeral") {
+		if args[0] == "--ephemeral" {
+			until(t, "removed", func() bool { _, err := os.Stat(data); return errors.Is(err, os.ErrNotExist) })
+		} else if _, err := os.Stat(data); err != nil {
 			t.Errorf("%v: the directory after down: %v", args, err)
+		}
+	}
+}
+
+// until waits for something that comes by itself.
+func until(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not %s", what)
 		}
 	}
 }

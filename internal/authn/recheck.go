@@ -59,10 +59,7 @@ func (c *Caller) checkKeys(r record.Reader) error {
 	if id == "" || record.Fold(id[:min(4, len(id))]) == "acca" {
 		return c.checkBearer(r, id)
 	}
-	e, ok := r.Lookup(record.UserByKey.Name, id)
-	if !ok {
-		e, ok = r.Lookup(record.RootByKey.Name, id)
-	}
+	e, ok := holderOf(r, id)
 	if !ok {
 		return errToken
 	}
@@ -77,6 +74,15 @@ func (c *Caller) checkKeys(r record.Reader) error {
 		return c.minterStands(r)
 	}
 	return nil
+}
+
+// holderOf is the user or account that has a long-term key.
+func holderOf(r record.Reader, keyID string) (*record.Entry, bool) {
+	e, ok := r.Lookup(record.UserByKey.Name, keyID)
+	if !ok {
+		e, ok = r.Lookup(record.RootByKey.Name, keyID)
+	}
+	return e, ok
 }
 
 // checkBearer is the same for a service-specific credential; an unproven
@@ -122,6 +128,10 @@ func Denied(r record.Reader, c *Caller) bool {
 	}
 	if denied(r, record.DenySession, s.ID) || denied(r, record.DenyKey, s.ParentKey) || denied(r, record.DenyMinter, s.Minter) ||
 		denied(r, record.DenyID, s.ParentID) || deniedIdentity(r, c.Account, s.SourceIdentity) {
+		return true
+	}
+	// Whoever began it, however long the chain of roles is.
+	if e, ok := holderOf(r, s.ParentKey); ok && (denied(r, record.DenyID, e.Key.ID()) || denied(r, record.DenyAccount, e.Key.Account())) {
 		return true
 	}
 	return deniedBefore(r, c.ID, s.Issued)

@@ -1,6 +1,8 @@
 package iam
 
 import (
+	"slices"
+
 	"github.com/holdfast-iam/holdfast/internal/api"
 	"github.com/holdfast-iam/holdfast/internal/record"
 )
@@ -45,6 +47,27 @@ func bounding[In any](on func(*api.Call, *In) ([]api.Access, error)) func(*api.C
 		}
 		return list, err
 	}
+}
+
+// boundarySeen are the operations whose conditions see the boundary that a user
+// or role has (Service Authorization Reference, iam:PermissionsBoundary).
+var boundarySeen = []string{
+	"AttachRolePolicy", "AttachUserPolicy", "DeleteRole", "DeleteRolePermissionsBoundary", "DeleteRolePolicy",
+	"DeleteUserPermissionsBoundary", "DeleteUserPolicy", "DetachRolePolicy", "DetachUserPolicy", "GetRole", "PutRolePolicy",
+	"PutUserPolicy", "UpdateAssumeRolePolicy", "UpdateRole", "UpdateRoleDescription",
+}
+
+// boundaryContext adds iam:PermissionsBoundary to m as far as the operation's
+// conditions see it. One that cannot be read is no boundary that a policy asks
+// for.
+func boundaryContext(c *api.Call, ref record.PolicyRef, m map[string][]string) map[string][]string {
+	if ref == "" || !slices.Contains(boundarySeen, c.Op) {
+		return m
+	}
+	if p, err := policyAt(c, ref); err == nil {
+		m["iam:PermissionsBoundary"] = []string{policyARN(p)}
+	}
+	return m
 }
 
 // boundaryRef finds the policy of a boundary; "" is none.

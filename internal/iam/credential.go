@@ -15,17 +15,38 @@ import (
 const credentialService = "holdfast.amazonaws.com"
 
 func credentialOps(env Env) []api.Op {
-	create := api.WithPrepare(write("CreateServiceSpecificCredential", theUser[createCredentialIn], createCredential),
+	create := api.WithPrepare(write("CreateServiceSpecificCredential", ofService(theUser[createCredentialIn]), createCredential),
 		func(c *api.Call, _ *createCredentialIn) (madeBearer, error) { return makeBearer(env, c), nil })
-	reset := api.WithPrepare(write("ResetServiceSpecificCredential", maybeUser[credentialIn], resetCredential),
+	reset := api.WithPrepare(write("ResetServiceSpecificCredential", ofService(maybeUser[credentialIn]), resetCredential),
 		func(c *api.Call, in *credentialIn) (madeBearer, error) {
 			secret, hash := env.NewBearer(string(in.ServiceSpecificCredentialId))
 			return madeBearer{"", secret, hash}, nil
 		})
 	return []api.Op{create, reset,
-		write("UpdateServiceSpecificCredential", maybeUser[updateCredentialIn], updateCredential),
-		write("DeleteServiceSpecificCredential", maybeUser[credentialIn], deleteCredential),
+		write("UpdateServiceSpecificCredential", ofService(maybeUser[updateCredentialIn]), updateCredential),
+		write("DeleteServiceSpecificCredential", ofService(maybeUser[credentialIn]), deleteCredential),
 		read("ListServiceSpecificCredentials", credentialHolders, listCredentials),
+	}
+}
+
+// ofService adds iam:ServiceSpecificCredentialServiceName to what the caller is
+// asked for: that of every credential there is.
+func ofService[In any](on func(*api.Call, *In) ([]api.Access, error)) func(*api.Call, *In) ([]api.Access, error) {
+	return func(c *api.Call, in *In) ([]api.Access, error) {
+		list, err := on(c, in)
+		for i := range list {
+			if list[i].Context == nil {
+				list[i].Context = map[string][]string{}
+			}
+			list[i].Context["iam:ServiceSpecificCredentialServiceName"] = []string{credentialService}
+			if new, ok := any(in).(*createCredentialIn); ok {
+				list[i].Context["iam:ServiceSpecificCredentialServiceName"] = []string{string(new.ServiceName)}
+				if new.CredentialAgeDays != nil {
+					list[i].Context["iam:ServiceSpecificCredentialAgeDays"] = []string{itoa(int(*new.CredentialAgeDays))}
+				}
+			}
+		}
+		return list, err
 	}
 }
 

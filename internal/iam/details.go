@@ -209,7 +209,7 @@ func (d *detailing) group(g *record.Group) (bool, error) {
 }
 
 func (d *detailing) role(r *record.Role) (bool, error) {
-	w := roleDetail{Path: r.Path, RoleName: r.Name, RoleId: r.ID, Arn: roleARN(r), CreateDate: stamp(r.Created), AssumeRolePolicyDocument: encoded(r.Trust),
+	w := roleDetail{Path: r.Path, RoleName: r.Name, RoleId: r.ID, Arn: roleARN(r), CreateDate: stamp(r.Created), AssumeRolePolicyDocument: encoded(shownTrust(d.c, r.Trust)),
 		InstanceProfileList: []InstanceProfile{}, RolePolicyList: inlineDetails(r.Inline), Tags: wireTags(r.Tags), RoleLastUsed: &roleLastUsed{}}
 	var failed error
 	err := record.Scan(d.c.Tx, record.InstanceProfiles, record.ProfileByRole, r.Account+record.Sep+r.ID+record.Sep, "", func(_ string, p *record.InstanceProfile) bool {

@@ -61,6 +61,17 @@ func one(resource string, context map[string][]string) ([]api.Access, error) {
 	return []api.Access{{Resource: resource, Context: context}}, nil
 }
 
+// created is the access of an operation that makes something: with tags it
+// takes the right to tag as well, or else whoever may create could give any
+// tag that policies ask for.
+func created(resource string, context map[string][]string, tags []Tag, tagging string) ([]api.Access, error) {
+	list := []api.Access{{Resource: resource, Context: context}}
+	if len(tags) > 0 {
+		list = append(list, api.Access{Action: tagging, Resource: resource, Context: context})
+	}
+	return list, nil
+}
+
 // anything is the access of an operation that works on no one resource.
 func anything[In any](*api.Call, *In) ([]api.Access, error) { return one("*", nil) }
 

@@ -105,7 +105,7 @@ type createPolicyIn struct {
 }
 
 func newPolicy(c *api.Call, in *createPolicyIn) ([]api.Access, error) {
-	return one(arnOf(c.Account, "policy", orSlash(Path(in.Path)), string(in.PolicyName)), tagContext(in.Tags, nil))
+	return created(arnOf(c.Account, "policy", orSlash(Path(in.Path)), string(in.PolicyName)), tagContext(in.Tags, nil), in.Tags, "iam:TagPolicy")
 }
 
 type policyOut struct{ Policy Policy }

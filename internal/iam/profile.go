@@ -73,7 +73,7 @@ type createProfileIn struct {
 }
 
 func newProfile(c *api.Call, in *createProfileIn) ([]api.Access, error) {
-	return one(arnOf(c.Account, "instance-profile", orSlash(in.Path), string(in.InstanceProfileName)), tagContext(in.Tags, nil))
+	return created(arnOf(c.Account, "instance-profile", orSlash(in.Path), string(in.InstanceProfileName)), tagContext(in.Tags, nil), in.Tags, "iam:TagInstanceProfile")
 }
 
 type profileOut struct{ InstanceProfile InstanceProfile }

@@ -8,7 +8,6 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/fault"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/wire"
-	"github.com/holdfast-iam/holdfast/policy"
 )
 
 func roleOps() []api.Op {
@@ -45,7 +44,7 @@ type roleLastUsed struct {
 
 func wireRole(c *api.Call, r *record.Role, full bool) (Role, error) {
 	w := Role{Path: r.Path, RoleName: r.Name, RoleId: r.ID, Arn: roleARN(r), CreateDate: stamp(r.Created),
-		AssumeRolePolicyDocument: encoded(r.Trust), Description: r.Description, MaxSessionDuration: r.MaxSession}
+		AssumeRolePolicyDocument: encoded(shownTrust(c, r.Trust)), Description: r.Description, MaxSessionDuration: r.MaxSession}
 	if !full {
 		return w, nil
 	}
@@ -73,7 +72,7 @@ func roleAccess(c *api.Call, name string, request []Tag) ([]api.Access, error) {
 	if err != nil {
 		return one(arnOf(c.Account, "role", "/", name), tagContext(request, nil))
 	}
-	return one(roleARN(r), tagContext(request, r.Tags))
+	return one(roleARN(r), boundaryContext(c, r.Boundary, tagContext(request, r.Tags)))
 }
 
 type createRoleIn struct {
@@ -91,7 +90,7 @@ func newRole(c *api.Call, in *createRoleIn) ([]api.Access, error) {
 	if in.PermissionsBoundary != nil {
 		m["iam:PermissionsBoundary"] = []string{string(*in.PermissionsBoundary)}
 	}
-	return one(arnOf(c.Account, "role", orSlash(in.Path), string(in.RoleName)), m)
+	return created(arnOf(c.Account, "role", orSlash(in.Path), string(in.RoleName)), m, in.Tags, "iam:TagRole")
 }
 
 type roleOut struct{ Role Role }
@@ -100,7 +99,8 @@ func createRole(c *api.Call, in *createRoleIn) (*roleOut, error) {
 	if nameTaken(c, record.Roles, record.RoleByName, string(in.RoleName)) {
 		return nil, fault.EntityAlreadyExists.Errorf("Role with name %s already exists.", in.RoleName)
 	}
-	if err := trustDocument(c, string(in.AssumeRolePolicyDocument)); err != nil {
+	trust, err := keptTrust(c, string(in.AssumeRolePolicyDocument))
+	if err != nil {
 		return nil, err
 	}
 	tags, err := addTags(nil, in.Tags)
@@ -108,7 +108,7 @@ func createRole(c *api.Call, in *createRoleIn) (*roleOut, error) {
 		return nil, err
 	}
 	r := &record.Role{Account: c.Account, ID: c.NewID("AROA"), Name: string(in.RoleName), Path: orSlash(in.Path), Created: record.At(c.Now),
-		Description: string(in.Description), Trust: string(in.AssumeRolePolicyDocument), MaxSession: defaultRoleLimit, Tags: tags}
+		Description: string(in.Description), Trust: trust, MaxSession: defaultRoleLimit, Tags: tags}
 	if in.MaxSessionDuration != nil {
 		r.MaxSession = int(*in.MaxSessionDuration)
 	}
@@ -125,66 +125,6 @@ func createRole(c *api.Call, in *createRoleIn) (*roleOut, error) {
 	w, err := wireRole(c, r, true)
 	w.RoleLastUsed = nil
 	return &roleOut{w}, err
-}
-
-// trustDocument checks a trust policy: its form, its size, and that the
-// principals of this deployment that it names exist.
-func trustDocument(c *api.Call, text string) error {
-	if !sized(maxTrust, text) {
-		return fault.LimitExceeded.Errorf("Cannot exceed quota for ACLSizePerRole: %d", maxTrust)
-	}
-	if err := document(text, policy.Trust); err != nil {
-		return err
-	}
-	d, err := policy.Parse([]byte(text))
-	if err != nil {
-		return err
-	}
-	for _, p := range d.Principals("AWS") {
-		if !principalExists(c, p) {
-			return fault.MalformedPolicyDocument.Errorf("Invalid principal in policy: \"AWS\":\"%s\"", p)
-		}
-	}
-	return nil
-}
-
-// principalExists says whether a principal of a policy is known: an account of
-// this deployment, a user or role in one, a session of a role.
-func principalExists(c *api.Call, p string) bool {
-	if p == "*" {
-		return true
-	}
-	if len(p) == 12 && strings.Trim(p, "0123456789") == "" {
-		return record.Has(c.Tx, record.Accounts, p, p)
-	}
-	parts := strings.SplitN(p, ":", 6)
-	if len(parts) != 6 {
-		return uniqueIDExists(c, p)
-	}
-	account, kind, rest := parts[4], "", ""
-	kind, rest, _ = strings.Cut(parts[5], "/")
-	name := rest[strings.LastIndexByte(rest, '/')+1:]
-	switch {
-	case parts[5] == "root":
-		return record.Has(c.Tx, record.Accounts, account, account)
-	case parts[2] == "iam" && kind == "user":
-		u, err := record.Find(c.Tx, record.Users, record.UserByName, record.NameTerm(account, name))
-		return err == nil && userARN(u) == p
-	case parts[2] == "iam" && kind == "role":
-		r, err := record.Find(c.Tx, record.Roles, record.RoleByName, record.NameTerm(account, name))
-		return err == nil && roleARN(r) == p
-	case parts[2] == "sts" && kind == "assumed-role":
-		role, _, _ := strings.Cut(rest, "/")
-		_, err := record.Find(c.Tx, record.Roles, record.RoleByName, record.NameTerm(account, role))
-		return err == nil
-	case parts[2] == "sts" && kind == "federated-user":
-		return record.Has(c.Tx, record.Accounts, account, account)
-	}
-	return false
-}
-
-func uniqueIDExists(c *api.Call, id string) bool {
-	return record.Has(c.Tx, record.Users, c.Account, id) || record.Has(c.Tx, record.Roles, c.Account, id)
 }
 
 func getRole(c *api.Call, in *roleIn) (*roleOut, error) {
@@ -251,10 +191,9 @@ func updateAssumeRolePolicy(c *api.Call, in *updateTrustIn) (*api.Nothing, error
 	if err != nil {
 		return nil, err
 	}
-	if err := trustDocument(c, string(in.PolicyDocument)); err != nil {
+	if r.Trust, err = keptTrust(c, string(in.PolicyDocument)); err != nil {
 		return nil, err
 	}
-	r.Trust = string(in.PolicyDocument)
 	return &api.Nothing{}, record.Put(c.Tx, record.Roles, r)
 }
 

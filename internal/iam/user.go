@@ -86,7 +86,7 @@ func userAccess(c *api.Call, name string, request []Tag) ([]api.Access, error) {
 	if err != nil {
 		return one(arnOf(c.Account, "user", "/", name), tagContext(request, nil))
 	}
-	return one(userARN(u), tagContext(request, u.Tags))
+	return one(userARN(u), boundaryContext(c, u.Boundary, tagContext(request, u.Tags)))
 }
 
 // maybeUser is theUser where no name means the caller itself.
@@ -134,7 +134,7 @@ func newUser(c *api.Call, in *createUserIn) ([]api.Access, error) {
 	if in.PermissionsBoundary != nil {
 		m["iam:PermissionsBoundary"] = []string{string(*in.PermissionsBoundary)}
 	}
-	return one(arnOf(c.Account, "user", orSlash(in.Path), string(in.UserName)), m)
+	return created(arnOf(c.Account, "user", orSlash(in.Path), string(in.UserName)), m, in.Tags, "iam:TagUser")
 }
 
 type userOut struct{ User User }

@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -98,6 +99,9 @@ func (s *controlServer) Relay(ctx context.Context, r *peerpb.RelayRequest) (*pee
 	req := (&http.Request{Method: r.Method, URL: u, RequestURI: r.Target, Host: r.Host, Header: http.Header{}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Body: http.NoBody, ContentLength: int64(len(r.Body)), RemoteAddr: r.Source}).WithContext(ctx)
 	req.Body = readCloser{bytes.NewReader(r.Body)}
+	if r.Secure {
+		req.TLS = &tls.ConnectionState{} // of the client's connection we know no more
+	}
 	for _, h := range r.Header {
 		req.Header[h.Name] = append(req.Header[h.Name], h.Value)
 	}

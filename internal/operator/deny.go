@@ -3,7 +3,9 @@ package operator
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,7 +56,7 @@ func checkDenial(in *denyIn, by signers, r record.Reader, now time.Time) error {
 	t, ok := targets[in.Scope]
 	switch {
 	case !ok:
-		return refuse("there is no scope %q", in.Scope)
+		return refuse("there is no scope %q, only %s", in.Scope, strings.Join(slices.Sorted(maps.Keys(targets)), ", "))
 	case !t.form.MatchString(in.Target):
 		return refuse("target %q is not %s; a denial names one thing, never a pattern", in.Target, t.want)
 	case !plain(in.Reason, 1024):
