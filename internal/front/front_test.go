@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -335,6 +336,37 @@ func TestTheDoorsHaveTheirPathsWhereThereAreDoors(t *testing.T) {
 		if r := w.do(ask{target: path}); r.Code/100 != 4 {
 			t.Errorf("%s without doors: %d", path, r.Code)
 		}
+	}
+}
+
+func TestADoorsAnswerIsCountedAndLoggedAndItsPanicIsOneRequests(t *testing.T) {
+	w := newWorld(t)
+	var counted []string
+	w.Observe = func(service, operation, code string, _ time.Duration) {
+		counted = append(counted, service+" "+operation+" "+code)
+	}
+	w.Doors = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/access/v1/evaluation":
+			w.Header().Set("X-Amzn-ErrorType", "AccessDenied")
+			w.WriteHeader(403)
+		case "/holdfast/v1/authorize":
+			panic(errCause)
+		}
+	})
+	for _, target := range []string{"/access/v1/evaluation", "/holdfast/v1/caller", "/holdfast/v1/x", "/holdfast/v1/authorize"} {
+		w.log.Reset()
+		r := w.do(ask{target: target})
+		if target == "/holdfast/v1/authorize" && (r.Code != 500 || strings.Contains(r.Body.String(), "cause that only")) {
+			t.Errorf("a panic: %d %s", r.Code, r.Body)
+		}
+		if !strings.Contains(w.log.String(), "msg=request") || !strings.Contains(w.log.String(), "status="+strconv.Itoa(r.Code)) {
+			t.Errorf("%s: the log has %s", target, &w.log)
+		}
+	}
+	want := "holdfast evaluation AccessDenied, holdfast caller , holdfast none , holdfast authorize InternalFailure"
+	if got := strings.Join(counted, ", "); got != want {
+		t.Errorf("counted %s, want %s", got, want)
 	}
 }
 

@@ -150,10 +150,6 @@ func NewRequestID() string {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := &request{h: h, w: w, r: r, id: NewRequestID(), start: h.Now(), dialect: wire.QueryXML}
 	w.Header().Set("X-Amzn-RequestId", q.id)
-	if isDoor(r.URL.Path) && h.Doors != nil {
-		h.Doors.ServeHTTP(w, r)
-		return
-	}
 	defer q.log()
 	defer func() {
 		if p := recover(); p != nil { // one request's panic is no other's (lesson L35)
@@ -164,6 +160,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			q.fail(fault.InternalFailure.Errorf("The request processing has failed because of an unknown error, exception or failure."))
 		}
 	}()
+	if isDoor(r.URL.Path) && h.Doors != nil {
+		q.knock()
+		return
+	}
 	if err := q.serve(); err != nil {
 		q.fail(err)
 	}

@@ -33,6 +33,7 @@ type request struct {
 	shown   sigv4.Presented
 	dialect wire.Dialect
 	op      *api.Op
+	door    string // which decision door, when it is one
 	caller  *authn.Caller
 	view    *view.View
 	status  int
@@ -41,7 +42,7 @@ type request struct {
 
 func (q *request) name() string {
 	if q.op == nil {
-		return ""
+		return q.door
 	}
 	return q.op.Service + ":" + q.op.Name
 }
@@ -60,6 +61,8 @@ func (q *request) log() {
 		service, operation := "none", "none"
 		if q.op != nil {
 			service, operation = q.op.Service, q.op.Name
+		} else if q.door != "" {
+			service, operation = "holdfast", q.door
 		}
 		q.h.Observe(service, operation, q.code, took)
 	}

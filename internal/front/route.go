@@ -9,11 +9,6 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/wire"
 )
 
-// isDoor says whether a path belongs to the decision doors.
-func isDoor(path string) bool {
-	return strings.HasPrefix(path, "/holdfast/v1/") || strings.HasPrefix(path, "/access/v1/") || path == "/.well-known/authzen-configuration"
-}
-
 // route finds the row that the request means. The signals are the credential
 // scope, X-Amz-Target, Action with Version, and the host; two that disagree
 // are refused (DESIGN §7).

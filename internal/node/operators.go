@@ -23,7 +23,7 @@ func (c *Control) serveOperators(ctx context.Context, group *errgroup.Group) err
 	if err != nil {
 		return err
 	}
-	s := grpc.NewServer()
+	s := grpc.NewServer(grpcOptions(c.Log, nil)...)
 	operatorpb.RegisterOperatorServer(s, &operator.Server{View: c.writer.View, Commit: c.commitOperator, MakeAccount: c.makeAccount, Now: time.Now, Authorizer: c.front.Authorizer})
 	group.Go(func() error { return s.Serve(l) })
 	group.Go(func() error {

@@ -241,7 +241,7 @@ func (r *Region) serveDecisions(ctx context.Context, group *errgroup.Group, d *n
 	if tlsConfig != nil {
 		creds = credentials.NewTLS(tlsConfig)
 	}
-	s := native.NewServer(d, creds)
+	s := native.NewServer(d, creds, grpcOptions(r.Log, r.metrics.observe)...)
 	group.Go(func() error { return s.Serve(l) })
 	group.Go(func() error {
 		<-ctx.Done()

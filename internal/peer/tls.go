@@ -70,7 +70,7 @@ func keyOf(s tls.ConnectionState) (ed25519.PublicKey, error) {
 
 // Server returns a gRPC server for nodes. find is asked again at every call:
 // a fenced node is refused from then on, also on open connections.
-func Server(key ed25519.PrivateKey, find Finder) (*grpc.Server, error) {
+func Server(key ed25519.PrivateKey, find Finder, more ...grpc.ServerOption) (*grpc.Server, error) {
 	cert, err := certificate(key)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func Server(key ed25519.PrivateKey, find Finder) (*grpc.Server, error) {
 		}
 		return nil, status.Errorf(codes.PermissionDenied, "a %s node may not call %s", node.Role, method)
 	}
-	return grpc.NewServer(grpc.Creds(credentials.NewTLS(conf)), grpc.MaxRecvMsgSize(MaxMessage), grpc.MaxSendMsgSize(MaxMessage),
+	return grpc.NewServer(append(more, grpc.Creds(credentials.NewTLS(conf)), grpc.MaxRecvMsgSize(MaxMessage), grpc.MaxSendMsgSize(MaxMessage),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 5 * time.Second, Timeout: 5 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 2 * time.Second, PermitWithoutStream: true}),
 		grpc.UnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
@@ -104,7 +104,7 @@ func Server(key ed25519.PrivateKey, find Finder) (*grpc.Server, error) {
 				return err
 			}
 			return next(srv, &callerStream{s, ctx})
-		})), nil
+		}))...), nil
 }
 
 type callerKey struct{}

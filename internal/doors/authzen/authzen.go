@@ -127,7 +127,7 @@ func (d *Door) evaluate(w http.ResponseWriter, r *http.Request) {
 			native.Fail(w, err)
 			return
 		}
-		native.Reply(w, v, one)
+		d.Decider.Reply(w, v, one)
 		return
 	}
 	all, err := each(&in, ask)
@@ -135,7 +135,7 @@ func (d *Door) evaluate(w http.ResponseWriter, r *http.Request) {
 		native.Fail(w, err)
 		return
 	}
-	native.Reply(w, v, map[string]any{"evaluations": all})
+	d.Decider.Reply(w, v, map[string]any{"evaluations": all})
 }
 
 // refuse answers 401 to who did not prove itself (§10.1.3), where AWS says 403.
@@ -144,6 +144,7 @@ func refuse(w http.ResponseWriter, err error) {
 	switch code {
 	case fault.MissingAuthenticationToken.Code, fault.InvalidClientTokenId.Code, fault.ExpiredToken.Code, fault.SignatureDoesNotMatch.Code:
 		w.Header().Set("WWW-Authenticate", "Bearer")
+		w.Header().Set("X-Amzn-ErrorType", code)
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusUnauthorized)
 		_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]string{"code": code, "message": message}}) // the client may be gone

@@ -149,7 +149,7 @@ func (d *Decider) at(ctx context.Context, v *view.View, revision string) (*view.
 		ctx, cancel := context.WithTimeout(ctx, revisionWait)
 		defer cancel()
 		_ = d.Await(ctx, index) // looked at below
-		if v, err = d.View(ctx); err != nil {
+		if v, err = d.View(context.WithoutCancel(ctx)); err != nil {
 			return nil, err
 		}
 	}
@@ -159,14 +159,47 @@ func (d *Decider) at(ctx context.Context, v *view.View, revision string) (*view.
 	return v, nil
 }
 
+// headerMinRevision demands a revision of a whole call, as gRPC metadata too.
+const headerMinRevision = "X-Holdfast-Min-Revision"
+
+// demanded is the view to answer from, when the call's header demands one.
+func (d *Decider) demanded(ctx context.Context, header []string) (*view.View, error) {
+	v, err := d.View(ctx)
+	if err != nil || len(header) == 0 {
+		return v, err
+	}
+	return d.at(ctx, v, header[0])
+}
+
+// again judges an asker on a newer view than it entered with.
+func (d *Decider) again(v *view.View, a *Asker, source string) (*Asker, error) {
+	if err := authn.Recheck(v, a.Caller, d.Now()); err != nil {
+		return nil, err
+	}
+	c, err := a.Caller.At(v)
+	if err != nil {
+		return nil, err
+	}
+	return d.Asker(v, c, "holdfast:Authorize", source)
+}
+
 // Authorize answers one question of a service.
 func (d *Decider) Authorize(ctx context.Context, v *view.View, a *Asker, q *Question, source string) (*Answer, error) {
 	if err := bounded(a.Service, q); err != nil {
 		return nil, err
 	}
-	v, err := d.at(ctx, v, q.MinRevision)
+	newer, err := d.at(ctx, v, q.MinRevision)
 	if err != nil {
 		return nil, err
+	}
+	if newer != v { // the asker too is judged at the revision that answers
+		v = newer
+		if a, err = d.again(v, a, source); err == nil {
+			err = bounded(a.Service, q)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	subject, proven, err := d.subject(v, a, q, source)
 	if err != nil {
@@ -177,6 +210,9 @@ func (d *Decider) Authorize(ctx context.Context, v *view.View, a *Asker, q *Ques
 	}
 	question := authz.Question{Caller: subject, Action: q.Action, Resource: q.Resource, Account: ownerOf(q, subject),
 		Context: q.Context, Region: d.Region, Now: d.Now(), FromDoor: true}
+	if !serves(a.Service, question.Account) {
+		return nil, fault.AccessDenied.Errorf("Service %s does not serve account %s.", a.Service.Name, question.Account)
+	}
 	if q.ResourcePolicy != "" {
 		if question.ResourcePolicy, err = resourcePolicy(q.ResourcePolicy); err != nil {
 			return nil, err

@@ -41,11 +41,11 @@ type server struct {
 
 // NewServer makes the gRPC server of the decision API. creds is nil for
 // plaintext on loopback.
-func NewServer(d *Decider, creds credentials.TransportCredentials) *grpc.Server {
-	options := []grpc.ServerOption{grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(4 * maxMessage), grpc.MaxConcurrentStreams(1000),
+func NewServer(d *Decider, creds credentials.TransportCredentials, more ...grpc.ServerOption) *grpc.Server {
+	options := append(more, grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(4*maxMessage), grpc.MaxConcurrentStreams(1000),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-		grpc.ConnectionTimeout(10 * time.Second)}
+		grpc.ConnectionTimeout(10*time.Second))
 	if creds != nil {
 		options = append(options, grpc.Creds(creds))
 	}
@@ -56,7 +56,8 @@ func NewServer(d *Decider, creds credentials.TransportCredentials) *grpc.Server 
 
 // enter proves a call's caller by its Bearer.
 func (s *server) enter(ctx context.Context, action string) (*view.View, *Asker, error) {
-	v, err := s.View(ctx)
+	md, _ := metadata.FromIncomingContext(ctx)
+	v, err := s.demanded(ctx, md.Get(strings.ToLower(headerMinRevision)))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/holdfast-iam/holdfast/internal/authn"
@@ -80,7 +81,7 @@ func (d *Door) authorize(w http.ResponseWriter, r *http.Request) {
 			Fail(w, err)
 			return
 		}
-		Reply(w, v, answer)
+		d.Reply(w, v, answer)
 		return
 	}
 	if len(b.Questions) > maxBatch {
@@ -96,11 +97,14 @@ func (d *Door) authorize(w http.ResponseWriter, r *http.Request) {
 		}
 		results[i].Answer = answer
 	})
-	Reply(w, v, map[string]any{"answers": results})
+	d.Reply(w, v, map[string]any{"answers": results})
 }
 
 // each answers the questions of a batch in order.
 func (d *Decider) each(ctx context.Context, v *view.View, a *Asker, shared *Question, questions []Question, source string, answered func(int, *Answer, error)) {
+	// All of them together wait no longer than one for the revision they demand.
+	ctx, cancel := context.WithTimeout(ctx, revisionWait)
+	defer cancel()
 	for i := range questions {
 		q := questions[i].over(shared)
 		answer, err := d.Authorize(ctx, v, a, &q, source)
@@ -151,7 +155,7 @@ func (d *Door) authenticate(w http.ResponseWriter, r *http.Request) {
 		Fail(w, err)
 		return
 	}
-	Reply(w, v, proof)
+	d.Reply(w, v, proof)
 }
 
 // caller tells a caller who it is and which service it speaks for.
@@ -161,7 +165,7 @@ func (d *Door) caller(w http.ResponseWriter, r *http.Request) {
 		Fail(w, err)
 		return
 	}
-	Reply(w, v, map[string]string{"principal": a.Caller.ARN, "service": a.Service.Name})
+	d.Reply(w, v, map[string]string{"principal": a.Caller.ARN, "service": a.Service.Name})
 }
 
 // Enter proves the caller of a door's request, by SigV4 or Bearer, never by
@@ -171,7 +175,7 @@ func (d *Decider) Enter(r *http.Request, action string) (*view.View, *Asker, []b
 	if err != nil || len(body) > maxBody {
 		return nil, nil, nil, fault.RequestEntityTooLarge.Errorf("The request body is larger than %d bytes, or was cut short.", maxBody)
 	}
-	v, err := d.View(r.Context())
+	v, err := d.demanded(r.Context(), r.Header.Values(headerMinRevision))
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -256,8 +260,9 @@ func unique(d *json.Decoder, depth int) error {
 }
 
 // Reply writes a JSON answer marked with the view's revision.
-func Reply(w http.ResponseWriter, v *view.View, body any) {
+func (d *Decider) Reply(w http.ResponseWriter, v *view.View, body any) {
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Holdfast-View-Age", strconv.FormatFloat(d.Age(d.Now()).Seconds(), 'f', 3, 64))
 	w.Header().Set("X-Holdfast-Revision", record.Revision(v.Head.Lineage, v.Head.Index))
 	_ = json.NewEncoder(w).Encode(body) // the client may be gone
 }
@@ -266,6 +271,7 @@ func Reply(w http.ResponseWriter, v *view.View, body any) {
 func Fail(w http.ResponseWriter, err error) {
 	code, message, status := words(err)
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Amzn-ErrorType", code)
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]errorBody{"error": {code, message}})
 }

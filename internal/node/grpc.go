@@ -1,0 +1,64 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// grpcOptions are what every gRPC server of a node is made with: one call's
+// panic is no other's (lesson L39: a library would end the process), headers
+// have a limit, and a call that takes no stream is in the log.
+func grpcOptions(log *slog.Logger, observe func(service, operation, code string, took time.Duration)) []grpc.ServerOption {
+	ended := func(method string, begun time.Time, err error) {
+		if took := time.Since(begun); observe != nil {
+			log.Info("call", "method", method, "code", status.Code(err).String(), "took", took)
+			observe("holdfast", operationOf(method), codeOf(err), took)
+		}
+	}
+	return []grpc.ServerOption{grpc.MaxHeaderListSize(16 << 10),
+		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (out any, err error) {
+			begun := time.Now()
+			defer func() { ended(info.FullMethod, begun, err) }()
+			defer caught(log, info.FullMethod, &err)
+			return next(ctx, req)
+		}),
+		grpc.ChainStreamInterceptor(func(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
+			begun := time.Now()
+			defer func() { ended(info.FullMethod, begun, err) }()
+			defer caught(log, info.FullMethod, &err)
+			return next(srv, s)
+		})}
+}
+
+// caught turns a panic into the call's error; its cause goes to the log alone.
+func caught(log *slog.Logger, method string, err *error) {
+	if p := recover(); p != nil {
+		log.Error("panic in a call", "method", method, "panic", p, "stack", string(debug.Stack()))
+		*err = status.Error(codes.Internal, "the call could not be answered")
+	}
+}
+
+// codeOf is a call's outcome as a metric's label.
+func codeOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return status.Code(err).String()
+}
+
+// operationOf is the last part of a method's full name: one of ours, since
+// unknown methods reach no interceptor.
+func operationOf(method string) string {
+	for i := len(method) - 1; i >= 0; i-- {
+		if method[i] == '/' {
+			return method[i+1:]
+		}
+	}
+	return method
+}
