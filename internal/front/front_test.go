@@ -14,6 +14,7 @@ import (
 
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/view"
+	"github.com/holdfast-iam/holdfast/sigv4"
 )
 
 func TestARequestIsRoutedByItsSignalsAndTwoThatDisagreeAreRefused(t *testing.T) {
@@ -37,7 +38,7 @@ func TestARequestIsRoutedByItsSignalsAndTwoThatDisagreeAreRefused(t *testing.T) 
 		{"at a host called iam", ask{body: who, host: "iam", service: "sts"}, "", ""},
 
 		{"a scope of a service that is not served", ask{body: get, service: "s3"}, "InvalidAction", "service s3 is not served"},
-		{"such a scope before everything else", ask{body: "Action=", target: "/x", host: "iam.amazonaws.com", service: "logs"}, "InvalidAction", "service logs is not served"},
+		{"such a scope before everything else", ask{body: "Action=", target: "/x", host: "iam.amazonaws.com", service: "route53"}, "InvalidAction", "service route53 is not served"},
 		{"a path", ask{target: "/bucket/key", body: get, service: "iam"}, "InvalidAction", "nothing at the path /bucket/key"},
 		{"a path before the form", ask{target: "/x", body: "%zz", service: "iam"}, "InvalidAction", "nothing at the path"},
 		{"another method", ask{method: "PUT", body: get, service: "iam"}, "InvalidAction", "method PUT"},
@@ -140,6 +141,8 @@ func TestAnErrorHasTheShapeThatTheClientReads(t *testing.T) {
 			`{"__type":"UnknownOperationException","message":"The service logs is not served here; this endpoint serves iam and sts."}`},
 		{"of JSON with a scope of ours", ask{body: "{}", service: "iam", header: target11}, 400, "application/x-amz-json-1.1", "UnknownOperationException",
 			`{"__type":"UnknownOperationException","message":"No service that is called with X-Amz-Target is served here; iam and sts take the query protocol."}`},
+		{"of REST-JSON", ask{method: "GET", target: "/2015-03-31/functions", service: "lambda"}, 400, "application/x-amz-json-1.1", "UnknownOperationException",
+			`{"__type":"UnknownOperationException","message":"The service lambda is not served here; this endpoint serves iam and sts."}`},
 		{"S3's", ask{method: "GET", target: "/bucket/key", service: "s3"}, 400, "application/xml", "",
 			`<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<Error><Code>InvalidAction</Code><Message>The service s3 is not served here; this endpoint serves iam and sts.</Message><Resource>/bucket/key</Resource><RequestId>ID</RequestId></Error>`},
 		{"EC2's", ask{body: action("DescribeInstances", "2016-11-15", ""), service: "ec2"}, 400, "text/xml;charset=UTF-8", "",
@@ -243,6 +246,33 @@ func TestARequestWaitsForTheRevisionThatItDemands(t *testing.T) {
 		}
 		if x.code == "" && r.Header().Get(HeaderRevision) != record.Revision("l1", w.view.Head.Index) {
 			t.Errorf("%s: answered from %s", x.name, r.Header().Get(HeaderRevision))
+		}
+	}
+}
+
+func TestAPresignedRequestMayOnlyReadAndForFifteenMinutes(t *testing.T) {
+	w := newWorld(t)
+	for _, x := range []struct {
+		name, service, query string
+		life                 time.Duration
+		code                 string
+	}{
+		{"who", "sts", action("GetCallerIdentity", stsAPI, ""), 15 * time.Minute, ""},
+		{"a read", "iam", action("GetThing", iamAPI, "&Name=x"), time.Minute, ""},
+		{"a write", "iam", action("PutThing", iamAPI, "&Name=x"), time.Minute, "AccessDenied"},
+		{"a session", "sts", action("AssumeRole", stsAPI, "&Name=x"), time.Minute, "AccessDenied"},
+		{"too long", "sts", action("GetCallerIdentity", stsAPI, ""), 15*time.Minute + time.Second, "IncompleteSignature"},
+	} {
+		s := sigv4.Request{Method: "GET", RawPath: "/", RawQuery: x.query, Host: "127.0.0.1:4260"}
+		profile := sigv4.Own
+		if x.life > 15*time.Minute { // which ours would not sign
+			profile = sigv4.S3
+		}
+		if err := sigv4.Presign(&s, w.alice.id, w.alice.secret, "", "us-east-1", x.service, now, x.life, profile); err != nil {
+			t.Fatal(err)
+		}
+		if r := w.do(ask{method: "GET", target: "/?" + s.RawQuery}); codeOf(r) != x.code {
+			t.Errorf("%s: %d %s, want %q", x.name, r.Code, r.Body, x.code)
 		}
 	}
 }

@@ -133,12 +133,24 @@ func (q *request) speaks() wire.Dialect {
 		return wire.JSON11
 	case wire.AcceptsJSON(q.r.Header.Get("Accept")):
 		return wire.QueryJSON
-	case q.shown.Scope.Service == "s3":
+	case strings.HasPrefix(q.shown.Scope.Service, "s3"):
 		return wire.RestXML
 	case q.shown.Scope.Service == "ec2":
 		return wire.EC2
+	case q.r.URL.Path != "/" && restJSON(q.shown.Scope.Service):
+		return wire.JSON11 // whose errors the REST-JSON protocol's clients read too
 	}
 	return wire.QueryXML
+}
+
+// restJSON says whether a service that is called by paths answers JSON: all do
+// but these (their models' protocol is rest-xml) and ours, which have one path.
+func restJSON(service string) bool {
+	switch service {
+	case "", "iam", "sts", "cloudfront", "route53":
+		return false
+	}
+	return true
 }
 
 // revisionWait bounds how long a request waits for the revision it demands.

@@ -5,8 +5,10 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/holdfast-iam/holdfast/internal/api"
 	"github.com/holdfast-iam/holdfast/internal/fault"
 	"github.com/holdfast-iam/holdfast/internal/wire"
+	"github.com/holdfast-iam/holdfast/sigv4"
 )
 
 // route finds the row that the request means. The signals are the credential
@@ -66,6 +68,9 @@ func (q *request) findRow(scope string) error {
 		return fault.MissingAuthenticationToken.Errorf("Request is missing Authentication Token")
 	}
 	q.op = op
+	if q.shown.Carrier == sigv4.InQuery && op.Effect != api.Read && op.Name != "GetCallerIdentity" {
+		return fault.AccessDenied.Errorf("A presigned request may only read: sign %s in the Authorization header.", op.Name)
+	}
 	return nil
 }
 

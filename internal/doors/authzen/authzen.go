@@ -16,7 +16,6 @@ import (
 
 	"github.com/holdfast-iam/holdfast/internal/doors/native"
 	"github.com/holdfast-iam/holdfast/internal/fault"
-	"github.com/holdfast-iam/holdfast/internal/record"
 )
 
 // Door serves the AuthZEN paths.
@@ -156,6 +155,9 @@ func refuse(w http.ResponseWriter, err error) {
 // decode reads a body. Unknown members are ignored (§5), and numbers stay as
 // they were written: a condition key's value is text.
 func decode(body []byte, in *evaluations) error {
+	if err := native.Strict(body); err != nil {
+		return err
+	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
 	if err := d.Decode(in); err != nil {
@@ -244,12 +246,7 @@ func translate(e *evaluation) (*native.Question, error) {
 	default:
 		return nil, fault.InvalidParameterValue.Errorf("The subject's type is %q, want %s (an ARN) or %s.", e.Subject.Type, typePrincipal, typeHandle)
 	}
-	seen := map[string]bool{}
 	for key, value := range e.Context {
-		if seen[record.Fold(key)] {
-			return nil, fault.InvalidParameterValue.Errorf("Context member %q stands twice: condition keys have no case.", key)
-		}
-		seen[record.Fold(key)] = true
 		values, err := texts(value)
 		if err != nil {
 			return nil, fault.InvalidParameterValue.Errorf("Context member %q: %v", key, err)

@@ -338,7 +338,9 @@ func TestAnEvaluationThatIsNotOneIsABadRequest(t *testing.T) {
 		{"a context value that is an object", object(subject, get, cat, `"context":{"storage:n":{}}`), 400, "InvalidParameterValue"},
 		{"a context value that is null", object(subject, get, cat, `"context":{"storage:n":null}`), 400, "InvalidParameterValue"},
 		{"an object in a list", object(subject, get, cat, `"context":{"storage:n":["a",{}]}`), 400, "InvalidParameterValue"},
-		{"a context key twice by case", object(subject, put, cat, `"context":{"aws:SourceIp":"8.8.8.8","AWS:SOURCEIP":"10.1.2.3"}`), 400, "InvalidParameterValue"},
+		{"a context key twice by case", object(subject, put, cat, `"context":{"aws:SourceIp":"8.8.8.8","AWS:SOURCEIP":"10.1.2.3"}`), 400, "MalformedInput"},
+		{"a member twice", object(subject, get, cat, cat), 400, "MalformedInput"},
+		{"no UTF-8", object(subject, get, cat, "\"context\":{\"storage:n\":\"\xff\"}"), 400, "MalformedInput"},
 		{"a context key of the principal's", object(subject, get, cat, `"context":{"aws:PrincipalArn":"x"}`), 403, "AccessDenied"},
 		{"evaluations that are no list", object(subject, get, cat, `"evaluations":{}`), 400, "MalformedInput"},
 	} {

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/holdfast-iam/holdfast/internal/authn"
 	"github.com/holdfast-iam/holdfast/internal/fault"
@@ -202,12 +203,15 @@ func (d *Decider) identify(v *view.View, r *http.Request, body []byte) (*authn.C
 	if err != nil {
 		return nil, err
 	}
+	if shown.Carrier == sigv4.InQuery && r.Method != http.MethodGet {
+		return nil, fault.AccessDenied.Errorf("A presigned request may only read: sign a question in the Authorization header.")
+	}
 	return d.Verifier.Signed(v, &req, shown, "holdfast", d.Now())
 }
 
 // Decode reads a JSON body strictly: one value, no unknown member.
 func Decode(body []byte, v any) error {
-	if err := unique(json.NewDecoder(bytes.NewReader(body)), 0); err != nil {
+	if err := Strict(body); err != nil {
 		return fault.MalformedInput.Errorf("The body is not the JSON that is expected here: %v", err)
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
@@ -226,6 +230,15 @@ const maxDepth = 32
 
 // unique says whether every member of every object stands once: of two, one
 // reader takes the first and another the last.
+// Strict refuses JSON that two readers could read in two ways, and what is
+// nested too deep.
+func Strict(body []byte) error {
+	if !utf8.Valid(body) {
+		return errors.New("it is not UTF-8")
+	}
+	return unique(json.NewDecoder(bytes.NewReader(body)), 0)
+}
+
 func unique(d *json.Decoder, depth int) error {
 	t, err := d.Token()
 	if err != nil {
