@@ -210,7 +210,7 @@ func TestATokenIsOfItsMintersPublishedKey(t *testing.T) {
 			return w.session(func(h *session.Header, _ *session.Claims) { h.Region = "eu-west-1" })
 		}},
 		{"that only another Region accepts", func(w *world) signer {
-			w.v.Region = "eu-west-1"
+			w.v.Region, w.v.AnyRegion = "eu-west-1", true
 			return w.session(func(h *session.Header, _ *session.Claims) { h.Regional = true })
 		}},
 		{"of a longer life than there is", func(w *world) signer {

@@ -61,7 +61,7 @@ func (a *Verifier) Signed(v *view.View, req *sigv4.Request, p sigv4.Presented, s
 	if p.Carrier == sigv4.None || p.Carrier == sigv4.Foreign {
 		return nil, fault.MissingAuthenticationToken.Errorf("Request is missing Authentication Token")
 	}
-	if err := a.scope(v, p, service); err != nil {
+	if err := a.scope(v, p, service, req.Host); err != nil {
 		return nil, err
 	}
 	return a.verify(v, req, p, sigv4.Own, now)
@@ -81,8 +81,9 @@ func (a *Verifier) Foreign(v *view.View, req *sigv4.Request, p sigv4.Presented, 
 }
 
 // scope compares the credential scope with what this node answers for (DESIGN
-// §7): iam takes any Region of the deployment, the others the receiving one.
-func (a *Verifier) scope(r record.Reader, p sigv4.Presented, service string) error {
+// §7): iam takes any Region of the deployment, the others the receiving one,
+// and sts at its global host what clients name there.
+func (a *Verifier) scope(r record.Reader, p sigv4.Presented, service, host string) error {
 	if p.Scope.Service != service {
 		return fault.SignatureDoesNotMatch.Errorf("Credential should be scoped to correct service: '%s'. ", service)
 	}
@@ -90,12 +91,24 @@ func (a *Verifier) scope(r record.Reader, p sigv4.Presented, service string) err
 	switch {
 	case p.Algorithm == sigv4.ECDSA: // names a set of Regions instead
 		return nil
-	case a.AnyRegion, region == a.Region, region == "us-east-1", region == "aws-global":
+	case a.AnyRegion, region == a.Region:
 		return nil
+	case region == "us-east-1" || region == "aws-global":
+		if service == "iam" || service == "sts" && globalHost(host) {
+			return nil
+		}
 	case service == "iam" && record.Has(r, record.Regions, record.None, region):
 		return nil
 	}
 	return fault.SignatureDoesNotMatch.Errorf("Credential should be scoped to a valid region. ")
+}
+
+// globalHost says whether a host is STS's without a Region: sts.amazonaws.com,
+// not sts.eu-west-1.amazonaws.com.
+func globalHost(host string) bool {
+	rest, ok := strings.CutPrefix(host, "sts.")
+	label, _, _ := strings.Cut(rest, ".")
+	return ok && label != "" && !(strings.Contains(label, "-") && label[len(label)-1] >= '0' && label[len(label)-1] <= '9')
 }
 
 // found is a credential that a request claims to be signed with.

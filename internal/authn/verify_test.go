@@ -77,6 +77,7 @@ func TestASessionSaysWhatItsTokenSays(t *testing.T) {
 func TestTheScopeNamesTheServiceAndARegionThatThisNodeAnswersFor(t *testing.T) {
 	w := newWorld(t)
 	w.v.Region = "eu-central-1"
+	hosts := map[bool]string{true: "sts.amazonaws.com", false: "sts.eu-central-1.amazonaws.com"}
 	for _, x := range []struct {
 		name, region, service string // of the scope
 		asked                 string // service
@@ -84,7 +85,11 @@ func TestTheScopeNamesTheServiceAndARegionThatThisNodeAnswersFor(t *testing.T) {
 		want                  string
 	}{
 		{"the receiving Region", "eu-central-1", "sts", "sts", false, false, ""},
-		{"the global endpoint's Region", "us-east-1", "sts", "sts", false, false, ""},
+		{"the global endpoint's Region, there", "us-east-1", "sts", "sts", false, false, ""},
+		{"the pseudo Region, there", "aws-global", "sts", "sts", false, false, ""},
+		{"the global endpoint's Region, elsewhere", "us-east-1", "sts", "sts", false, false, badSignature},
+		{"the global endpoint's Region, for a door", "us-east-1", "holdfast", "holdfast", false, false, badSignature},
+		{"us-east-1, for iam", "us-east-1", "iam", "iam", false, false, ""},
 		{"the partition's pseudo Region", "aws-global", "iam", "iam", false, false, ""},
 		{"another Region of the deployment, for iam", "eu-west-1", "iam", "iam", false, false, ""},
 		{"another Region of the deployment, for sts", "eu-west-1", "sts", "sts", false, false, badSignature},
@@ -98,7 +103,7 @@ func TestTheScopeNamesTheServiceAndARegionThatThisNodeAnswersFor(t *testing.T) {
 		{"a set of Regions of another service", "*", "iam", "sts", false, true, badSignature},
 	} {
 		w.v.AnyRegion = x.any
-		r, p := w.request(w.alice, signing{region: x.region, service: x.service, v4a: x.v4a})
+		r, p := w.request(w.alice, signing{region: x.region, service: x.service, v4a: x.v4a, host: hosts[strings.HasSuffix(x.name, ", there")]})
 		_, err := w.v.Signed(w.view, r, p, x.asked, now)
 		if got := code(t, err); got != x.want {
 			t.Errorf("%s: %q (%v), want %q", x.name, got, err, x.want)
@@ -180,7 +185,7 @@ func TestAKeptSigningKeyIsOfItsDayRegionServiceAndKeyAlone(t *testing.T) {
 		how  signing
 	}{
 		{"the next day", signing{region: "us-east-1", service: "sts", at: now.Add(24 * time.Hour)}},
-		{"another Region", signing{region: "aws-global", service: "sts", at: now}},
+		{"another Region", signing{region: "aws-global", service: "sts", at: now, host: "sts.amazonaws.com"}},
 		{"another service", signing{region: "us-east-1", service: "iam", at: now}},
 	} {
 		r, p := w.request(w.alice, x.how)

@@ -168,12 +168,16 @@ type signing struct {
 	region, service string
 	v4a             bool
 	at              time.Time
+	host            string // sts.us-east-1.amazonaws.com
 }
 
 func (w *world) request(s signer, how signing) (*sigv4.Request, sigv4.Presented) {
 	w.t.Helper()
 	r := &sigv4.Request{Method: "POST", RawPath: "/", Host: "sts.us-east-1.amazonaws.com", Body: []byte("Action=GetCallerIdentity&Version=2011-06-15"),
 		Header: []sigv4.Header{{Name: "Content-Type", Value: "application/x-www-form-urlencoded"}}}
+	if how.host != "" {
+		r.Host = how.host
+	}
 	sign := sigv4.Sign
 	if how.v4a {
 		sign = sigv4.SignECDSA
