@@ -143,12 +143,19 @@ func (e *endpoint) send(c credential, service, method, target string, headers ma
 	if c.id != "" {
 		e.sign(c, service, r, body)
 	}
+	// On a busy machine a node may be behind what was answered: demand it.
+	if seen := e.d.seen.Load(); seen != nil {
+		r.Header.Set("X-Holdfast-Min-Revision", *seen)
+	}
 	res, err := e.http.Do(r)
 	if err != nil {
 		return nil, err
 	}
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
+	if revision := res.Header.Get("X-Holdfast-Revision"); revision != "" && res.Header.Get("X-Holdfast-Applied") != "" {
+		e.d.seen.Store(&revision)
+	}
 	return &reply{res.StatusCode, res.Header, b}, err
 }
 

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ type deploymentUnderTest struct {
 	data string
 	cmd  *exec.Cmd
 	said *bytes.Buffer
+	seen atomic.Pointer[string] // revision of the last write that a client of the tests made
 }
 
 // binary builds the binary once: what users run is what is tested.
