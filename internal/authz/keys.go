@@ -90,6 +90,15 @@ func withoutRegions(action string) bool {
 	return len(action) > 4 && strings.EqualFold(action[:4], "iam:") || len(action) > 14 && strings.EqualFold(action[:14], "organizations:")
 }
 
+// SetPrincipal sets the keys that a user's or role's record says, for
+// simulations: nobody asks, so there is neither session nor connection.
+func SetPrincipal(c *policy.Context, f *authn.Form) {
+	principalKeys(c, f)
+	if f.User != nil {
+		c.SetOne("aws:userid", f.User.ID)
+	}
+}
+
 // principalKeys are the keys that a principal's record alone says.
 func principalKeys(c *policy.Context, f *authn.Form) {
 	c.SetOne("aws:principalisawsservice", "false")

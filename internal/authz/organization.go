@@ -81,6 +81,13 @@ func (p *Place) resourceControl() policy.Restriction {
 	return p.rcp
 }
 
+// ServiceControl is what an account's organization lets its principals do, for
+// simulations; in says whether it is in one.
+func (z *Authorizer) ServiceControl(r record.Reader, account string) (scp policy.Restriction, in bool) {
+	p := z.placeOf(r, account)
+	return p.serviceControl(), p != nil
+}
+
 // setKeys sets the two keys of an account's place.
 func (p *Place) setKeys(c *policy.Context, id, paths string) {
 	if p == nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/api"
+	"github.com/holdfast-iam/holdfast/internal/authz"
 	"github.com/holdfast-iam/holdfast/internal/fault"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/wire"
@@ -30,6 +31,9 @@ type Env struct {
 	NewAccessKey func(r record.Reader, account string, now time.Time) (record.AccessKey, string, error)
 	// NewBearer makes the Bearer of a service-specific credential.
 	NewBearer func(id string) (bearer string, hash []byte)
+	// Organization finds an account's place, as authz is given it; nil: there
+	// are no organizations.
+	Organization func(r record.Reader, account string) *authz.Place
 }
 
 //go:embed unbuilt.txt
@@ -42,7 +46,7 @@ func Unbuilt() (apiVersion string, names []string) { return version, strings.Fie
 func Ops(env Env) []api.Op {
 	var all []api.Op
 	for _, list := range [][]api.Op{userOps(), keyOps(env), groupOps(), roleOps(), policyOps(), inlineOps(), attachedOps(),
-		boundaryOps(), tagOps(), profileOps(), accountOps(), credentialOps(env), emptyOps(), entityOps(), detailOps(), simulateOps()} {
+		boundaryOps(), tagOps(), profileOps(), accountOps(), credentialOps(env), emptyOps(), entityOps(), detailOps(), simulateOps(env)} {
 		all = append(all, list...)
 	}
 	return all
