@@ -148,7 +148,7 @@ func growth(n int, sameService bool) workload {
 func stars(policies int) workload {
 	w := workload{name: fmt.Sprintf("worst: stars, %d policies", policies), action: theAction,
 		resource: "arn:aws:s3:::" + strings.Repeat("a", 2000), goal: 7e6}
-	pattern := "arn:aws:s3:::" + strings.Repeat("a*", 200) + "b"
+	pattern := "arn:aws:s3:::" + strings.Repeat("a*", 200) + "b*"
 	for range policies {
 		var list []statement
 		for range 12 {
@@ -156,9 +156,24 @@ func stars(policies int) workload {
 		}
 		w.policies = append(w.policies, list)
 	}
-	w.policies = append(w.policies, smallPolicy()[2:])
-	w.policies[policies][0].resources = []string{"*"}
+	w.policies = append(w.policies, allowingAll())
 	return w
+}
+
+// repeats is patterns that come close at every byte of the resource and have
+// to be compared anew at the next: the work is the product of both lengths.
+func repeats() workload {
+	w := workload{name: "worst: repeats, one policy", action: theAction, resource: "arn:aws:s3:::" + strings.Repeat("a", 1000), goal: 7e6}
+	var list []statement
+	for range 20 {
+		list = append(list, statement{actions: []string{"s3:*"}, resources: []string{"arn:aws:s3:::*" + strings.Repeat("a", 500) + "b*"}})
+	}
+	w.policies = append(w.policies, list, allowingAll())
+	return w
+}
+
+func allowingAll() []statement {
+	return []statement{{actions: []string{"s3:GetObject"}, resources: []string{"*"}}}
 }
 
 // document is a policy in AWS's language.

@@ -158,25 +158,3 @@ func TestManyResourcesCostNoMoreThanOneMayEach(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
-
-func TestDecidingManyResourcesAllocatesNothingForEach(t *testing.T) {
-	p := open()
-	p.Identity = named(t, `"Effect":"Allow","Action":"storage:Get*","Resource":"arn:aws:storage:::photos/*","Condition":{"IpAddress":{"k:ip":"10.0.0.0/8"}}`)
-	r := conditioned()
-	resources := make([]string, 1000)
-	for i := range resources {
-		resources[i] = fmt.Sprint("arn:aws:storage:::photos/", i)
-	}
-	allowed := 0
-	n := testing.AllocsPerRun(20, func() {
-		p.EvaluateEach(r, resources, func(_ int, d *Decision) bool {
-			if d.Kind == Allowed {
-				allowed++
-			}
-			return true
-		})
-	})
-	if n > 4 || allowed == 0 {
-		t.Errorf("%v allocations for %d resources, %d allowed", n, len(resources), allowed)
-	}
-}

@@ -5,7 +5,10 @@
 
 package policy
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 func TestEvaluatingAllocatesNothing(t *testing.T) {
 	p := open()
@@ -14,5 +17,27 @@ func TestEvaluatingAllocatesNothing(t *testing.T) {
 	r.Action = "storage:getobject"
 	if n := testing.AllocsPerRun(100, func() { Evaluate(&p, r) }); n > 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestDecidingManyResourcesAllocatesNothingForEach(t *testing.T) {
+	p := open()
+	p.Identity = named(t, `"Effect":"Allow","Action":"storage:Get*","Resource":"arn:aws:storage:::photos/*","Condition":{"IpAddress":{"k:ip":"10.0.0.0/8"}}`)
+	r := conditioned()
+	resources := make([]string, 1000)
+	for i := range resources {
+		resources[i] = fmt.Sprint("arn:aws:storage:::photos/", i)
+	}
+	allowed := 0
+	n := testing.AllocsPerRun(20, func() {
+		p.EvaluateEach(r, resources, func(_ int, d *Decision) bool {
+			if d.Kind == Allowed {
+				allowed++
+			}
+			return true
+		})
+	})
+	if n > 4 || allowed == 0 {
+		t.Errorf("%v allocations for %d resources, %d allowed", n, len(resources), allowed)
 	}
 }

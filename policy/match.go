@@ -98,11 +98,12 @@ func (e *evaluation) resourceMatches(s *compiled, by Type) bool {
 		return s.deny || by == Resource
 	}
 	resource := e.request.Resource
+	text := bytesOf(resource)
 	e.left -= 8 * len(s.resources)
 	for i := range s.resources {
 		p := &s.resources[i]
 		// Most do not match, and most of them are told by this alone.
-		if n := int(p.head); len(resource) < n || n >= 8 && headMark(resource, n) != p.mark {
+		if n := int(p.head); n > len(text) || n >= 8 && headMark(text, n) != p.mark {
 			continue
 		}
 		if p.matches(e, resource, asResource) {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"strings"
 	"unicode/utf8"
@@ -68,7 +69,11 @@ func compileResource(s string, withVariables bool) pattern {
 // compileFrom reads variables from a place on.
 func compileFrom(s string, from int, wildcards, withVariables, arn bool) pattern {
 	if !withVariables || !strings.Contains(s[from:], "${") {
-		return shaped(literal(s, wildcards), arn)
+		p := shaped(literal(s, wildcards), arn)
+		if p.shape == prefix {
+			p.text = s[:len(p.text)] // the same bytes, which the document holds already
+		}
+		return p
 	}
 	parts := []part{{text: literal(s[:from], wildcards)}}
 	s = s[from:]
@@ -128,22 +133,15 @@ func shaped(text string, arn bool) pattern {
 	}
 	p.head = uint16(min(head, 1<<16-1))
 	if p.head >= 8 {
-		p.mark = headMark(text, int(p.head))
+		p.mark = headMark(bytesOf(text), int(p.head))
 	}
 	return p
 }
 
 // headMark tells most heads of n bytes, which are eight at least, apart by one
 // comparison of numbers: their last sixteen bytes.
-func headMark(s string, n int) uint64 {
-	return word(s, n-8) ^ bits.RotateLeft64(word(s, max(n-16, 0)), 29)
-}
-
-// word is eight bytes of text as a number.
-func word(s string, at int) uint64 {
-	s = s[at : at+8]
-	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+func headMark(s []byte, n int) uint64 {
+	return binary.LittleEndian.Uint64(s[n-8:]) ^ bits.RotateLeft64(binary.LittleEndian.Uint64(s[max(n-16, 0):]), 29)
 }
 
 // compileVariable reads what stands between ${ and }.
@@ -265,9 +263,13 @@ func (e *evaluation) glob(pattern, s string) bool {
 		}
 		pattern, s = pattern[:last], s[:len(s)-1]
 	}
-	p, i := 0, 0
+	p, i, steps := 0, 0, 0
 	star, back := -1, 0
-	for steps := 0; ; steps++ {
+	for {
+		for p < len(pattern) && i < len(s) && pattern[p] == s[i] && pattern[p] > anyChar {
+			p, i, steps = p+1, i+1, steps+1
+		}
+		steps++
 		switch {
 		case p == len(pattern) && i == len(s), p == len(pattern)-1 && pattern[p] == anyText:
 			e.left -= steps
@@ -278,13 +280,9 @@ func (e *evaluation) glob(pattern, s string) bool {
 		case p < len(pattern) && pattern[p] == anyText:
 			p++
 			star, back = p, i
-		case p < len(pattern) && i < len(s) && pattern[p] == anyChar:
+		case p < len(pattern) && pattern[p] == anyChar && i < len(s):
 			p++
 			i += width(s[i:])
-			continue
-		case p < len(pattern) && i < len(s) && pattern[p] == s[i]:
-			p++
-			i++
 			continue
 		case star >= 0 && i < len(s):
 			back += width(s[back:])
@@ -353,3 +351,6 @@ func (e *evaluation) matchParts(pattern, s string, number int) bool {
 
 // view is the text of bytes without a copy: good until they are written again.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// bytesOf is text as bytes without a copy: nobody may write them.
+func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
