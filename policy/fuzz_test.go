@@ -76,8 +76,8 @@ func FuzzMatch(f *testing.F) {
 	f.Add("*?é*a", "xéa")
 	f.Add("a:*:?:d*:e:*x", "a:b:c:d:e:f:x")
 	f.Fuzz(func(t *testing.T, wanted, found string) {
-		if len(wanted) > 24 || len(found) > 48 || strings.ContainsAny(wanted+found, "\x00\x01") {
-			return // the literal matcher takes time exponential in the stars
+		if len(wanted) > 100 || len(found) > 200 || strings.ContainsAny(wanted+found, "\x00\x01") {
+			return
 		}
 		if !utf8.ValidString(wanted) {
 			return // no policy parses that holds it
@@ -107,7 +107,7 @@ func FuzzDecide(f *testing.F) {
 			return
 		}
 		d, err := Parse([]byte(text))
-		if err != nil || strings.Count(text, "*") > 12 {
+		if err != nil {
 			return
 		}
 		other, err := naive.ReadPolicies([]byte(`{"identity":[{"document":` + text + `}],"resource":[{"document":` + text + `}],"serviceControl":[[{"document":` + text + `}]]}`))

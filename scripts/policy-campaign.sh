@@ -34,7 +34,7 @@ while [ "$done" -lt "$wanted" ]; do
   first=$(awk '!/^#/ && $3 > last { last = $3 } END { print last + 1 }' "$file")
   last=$((first + chunk / 100 - 1))
   disagreements=0
-  HOLDFAST_POLICY_SEED=$first HOLDFAST_POLICY_CASES=$chunk "$work/policy.test" -test.timeout 0 \
+  GOGC=800 HOLDFAST_POLICY_SEED=$first HOLDFAST_POLICY_CASES=$chunk "$work/policy.test" -test.timeout 0 \
     -test.run '^TestTheCompiledEvaluatorDecidesAsTheLiteralOne$' >"$work/out" || {
     cat "$work/out"
     disagreements=$(sed -n 's/.* \([0-9]*\) disagreements in .*/\1/p' "$work/out")

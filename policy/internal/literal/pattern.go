@@ -70,48 +70,54 @@ func plain(pieces []piece) string {
 	return b.String()
 }
 
-// rest is what stands behind the first n bytes of pieces.
-func rest(pieces []piece, n int) []piece {
-	tail := append([]piece(nil), pieces...)
-	tail[0].text = tail[0].text[n:]
-	return tail
+// matches compares: * any combination of characters, ? any single character. It walks along the pattern and keeps which
+// beginnings of the value that much of the pattern matches.
+func matches(pattern []piece, value string) bool {
+	reached := make([]bool, len(value)+1) // reached[i]: value[:i] is matched
+	reached[0] = true
+	for _, p := range pattern {
+		text := p.text
+		for text != "" {
+			run := len(text)
+			if i := strings.IndexAny(text, "*?"); p.wildcard && i >= 0 {
+				run = max(i, 1)
+			}
+			if !advance(reached, value, text[:run], p.wildcard) {
+				return false
+			}
+			text = text[run:]
+		}
+	}
+	return reached[len(value)]
 }
 
-// matches compares: * any combination of characters, ? any single character.
-func matches(pattern []piece, value string) bool {
-	for len(pattern) > 0 && pattern[0].text == "" {
-		pattern = pattern[1:]
-	}
-	if len(pattern) == 0 {
-		return value == ""
-	}
-	text := pattern[0].text
-	if !pattern[0].wildcard {
-		return strings.HasPrefix(value, text) && matches(pattern[1:], value[len(text):])
-	}
-	literal := strings.IndexAny(text, "*?")
-	if literal < 0 {
-		return strings.HasPrefix(value, text) && matches(pattern[1:], value[len(text):])
-	}
-	if !strings.HasPrefix(value, text[:literal]) {
-		return false
-	}
-	value = value[literal:]
-	behind := rest(pattern, literal+1)
-	if text[literal] == '?' {
-		_, size := utf8.DecodeRuneInString(value)
-		return value != "" && matches(behind, value[size:])
-	}
-	for {
-		if matches(behind, value) {
-			return true
+// advance takes one wildcard, or a run of characters that are none, and says whether anything is left.
+func advance(reached []bool, value, run string, wildcard bool) (any bool) {
+	if wildcard && run == "*" {
+		for i := range value {
+			if reached[i] {
+				_, size := utf8.DecodeRuneInString(value[i:])
+				reached[i+size] = true
+			}
 		}
-		if value == "" {
-			return false
-		}
-		_, size := utf8.DecodeRuneInString(value)
-		value = value[size:]
+		return true
 	}
+	for i := len(value); i >= 0; i-- {
+		if !reached[i] {
+			continue
+		}
+		reached[i] = false
+		size := len(run)
+		matched := strings.HasPrefix(value[i:], run)
+		if wildcard && run == "?" {
+			_, size = utf8.DecodeRuneInString(value[i:])
+			matched = i < len(value)
+		}
+		if matched {
+			reached[i+size], any = true, true
+		}
+	}
+	return any
 }
 
 // components splits an ARN pattern at its first five colons, wherever they come from.
