@@ -17,7 +17,6 @@ import (
 // Limits of a document, whatever its type.
 const (
 	maxDocument = 256 << 10 // bytes
-	maxDepth    = 16
 	maxTokens   = 20000
 )
 

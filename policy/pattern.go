@@ -216,7 +216,7 @@ func (p *pattern) matches(e *evaluation, s string, h how) bool {
 		return false
 	}
 	if h == asARN || h == asResource && strings.HasPrefix(text, "arn:") {
-		return e.matchARN(text, s)
+		return e.matchParts(text, s, 0)
 	}
 	return e.glob(text, s)
 }
@@ -314,15 +314,6 @@ func width(s string) int {
 	}
 	_, n := utf8.DecodeRuneInString(s)
 	return n
-}
-
-// matchARN matches part by part: a wildcard does not reach over the colons of
-// the first five parts.
-func (e *evaluation) matchARN(pattern, s string) bool {
-	if pattern == "\x00" {
-		return e.isARN(s)
-	}
-	return e.matchParts(pattern, s, 0)
 }
 
 // isARN says whether a text has the parts of an ARN.

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"testing"
 )
@@ -237,97 +236,6 @@ func TestHowPoliciesCombine(t *testing.T) {
 			t.Errorf("%s: explained, it is %s by %s", name, x.Kind, x.By)
 		}
 	}
-}
-
-func TestAStrangeDocumentIsRefusedWithItsPlace(t *testing.T) {
-	for _, text := range []string{``, `[]`, `{`, `{"Version":"2012-10-17","version":"2012-10-17"}`, `{"Statement":[{"Effect":"Allow","Effect":"Deny"}]}`,
-		`{"Statement":[]} x`, `{"Statment":[]}`, `{"Statement":[{"Action":1}]}`, `{"Statement":[{"Action":"a:b","NotAction":"c:d"}]}`,
-		`{"Statement":[{"Principal":"x"}]}`, `{"Statement":[{"Princ\u0131pal":"*"}]}`, "{\"Statement\":[{\"Sid\":\"\xff\"}]}", `{"Statement":{"Condition":{"StringEquals":{"a:b":{"c":"d"}}}}}`,
-		`{"Statement":{"Condition":{"StringEquals":{"a:b":"c","A:B":"c"}}}}`} {
-		if _, err := Parse([]byte(text)); err == nil {
-			t.Errorf("%s parses", text)
-		}
-	}
-}
-
-func TestValidateWordsErrorsAsAWSDoes(t *testing.T) {
-	for _, c := range []struct {
-		t    Type
-		text string
-		want string
-	}{
-		{Identity, statementPolicy(`"Effect":"Allow","Action":"iam:*","Resource":"*"`), ""},
-		{Identity, statementPolicy(`"Effect":"Allow","Action":"iam","Resource":"*"`), errVendor.Error()},
-		{Identity, statementPolicy(`"Effect":"Allow","Action":"iam:*","Resource":"x"`), `Resource x must be in ARN format or "*".`},
-		{Identity, statementPolicy(`"Effect":"Allow","Action":"iam:*"`), errNoResource.Error()},
-		{Identity, statementPolicy(`"Effect":"Allow","Action":"iam:*","Resource":"*","Principal":"*"`), errPrincipal.Error()},
-		{Trust, statementPolicy(`"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":"111122223333"}`), ""},
-		{Trust, statementPolicy(`"Effect":"Allow","Action":"iam:GetUser","Principal":{"AWS":"111122223333"}`), errTrustAction.Error()},
-		{Trust, statementPolicy(`"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":"bob"}`), `Invalid principal in policy: "AWS":"bob"`},
-		{Trust, statementPolicy(`"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*","Principal":{"AWS":"111122223333"}`), errHasResource.Error()},
-		{Identity, statementPolicy(`"Effect":"Allow","Action":"iam:*","Resource":"*","Condition":{"DateLessThan":{"aws:CurrentTime":"x"}}`), "The value x is not valid for the condition DateLessThan aws:CurrentTime."},
-		{0, statementPolicy(`"Effect":"Allow","Action":"iam:*","Resource":"*"`), errSyntax.Error()},
-	} {
-		d, err := Parse([]byte(c.text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := ""
-		if err := d.Validate(c.t); err != nil {
-			got = err.Error()
-		}
-		if got != c.want {
-			t.Errorf("%s: %q, want %q", c.text, got, c.want)
-		}
-	}
-}
-
-func TestARequestThatCostsTooMuchIsDenied(t *testing.T) {
-	stars := ""
-	for range 400 {
-		stars += "a*"
-	}
-	var statements []string
-	for range 600 {
-		statements = append(statements, fmt.Sprintf(`{"Effect":"Allow","Action":"*","Resource":"arn:aws:s:::%sb"}`, stars))
-	}
-	p := open()
-	doc := `{"Version":"2012-10-17","Statement":[` + join(statements) + `]}`
-	p.Identity = []Named{{"worst", Compile(must(Parse([]byte(doc)[:min(len(doc), maxDocument*4)])))}}
-	r := ask()
-	r.Resource = "arn:aws:s:::" + repeat("a", 2000)
-	if d := Evaluate(&p, r); d.Kind != ImplicitDeny {
-		t.Errorf("%s", d.Kind)
-	}
-}
-
-func join(list []string) string {
-	out := ""
-	for i, s := range list {
-		if i > 0 {
-			out += ","
-		}
-		if len(out)+len(s) > maxDocument-100 {
-			return out[:len(out)-1]
-		}
-		out += s
-	}
-	return out
-}
-
-func repeat(s string, n int) string {
-	out := make([]byte, 0, n)
-	for range n {
-		out = append(out, s...)
-	}
-	return string(out)
-}
-
-func must(d *Document, err error) *Document {
-	if err != nil {
-		panic(err)
-	}
-	return d
 }
 
 func TestEveryManagedPolicyParsesAndIsValid(t *testing.T) {

@@ -1,0 +1,203 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// nearly is a pattern that begins to match at every letter of a text of a's and never does.
+func nearly(length int) string { return "*" + strings.Repeat("a", length) + "b*" }
+
+// worst is a policy whose matching costs as much as its size allows.
+func worst(t *testing.T, effect string) []Named {
+	var b strings.Builder
+	b.WriteString(`{"Version":"2012-10-17","Statement":[`)
+	for b.Len() < maxDocument-3000 {
+		fmt.Fprintf(&b, `{"Effect":%q,"Action":"*","Resource":"arn:aws:s:::%s"},`, effect, nearly(500))
+	}
+	b.WriteString(`{"Effect":"Allow","Action":"*","Resource":"*"}]}`)
+	return []Named{{"worst", compiledFrom(t, b.String())}}
+}
+
+func TestARequestThatCostsTooMuchIsDeniedWithTheReason(t *testing.T) {
+	r := ask()
+	r.Resource = "arn:aws:s:::" + strings.Repeat("a", 20000)
+	for _, effect := range []string{"Allow", "Deny"} {
+		p := open()
+		p.Identity = worst(t, effect)
+		d := Evaluate(&p, r)
+		if d.Kind != ImplicitDeny || d.By != workBudget {
+			t.Errorf("%s: %s by %s", effect, d.Kind, d.By)
+		}
+		if d != first(Explain(&p, r)) {
+			t.Errorf("%s: explained, it is another decision", effect)
+		}
+		for range d.Matched {
+			t.Errorf("%s: a decision that was given up tells statements", effect)
+		}
+		if s := d.Sentence(bob, "storage:GetObject", thing); s != "User: "+bob+" is not authorized to perform: storage:GetObject on resource: "+thing+" because evaluating its policies takes too much work" {
+			t.Error(s)
+		}
+	}
+}
+
+func first(d Decision, _ []Match) Decision { return d }
+
+func TestManyValuesOfAKeyAreGivenUpWithinTheBudget(t *testing.T) {
+	values := make([]string, 3000)
+	for i := range values {
+		values[i] = strings.Repeat("a", 1000)
+	}
+	r := ask()
+	r.Context.Set("k:v", values...)
+	for _, operator := range []string{"StringLike", "ForAllValues:StringLike", "ForAnyValue:StringNotLike"} {
+		p := open()
+		p.Identity = named(t, `"Effect":"Allow","Action":"*","Resource":"*","Condition":{"`+operator+`":{"k:v":"`+nearly(500)+`"}}`)
+		if d := Evaluate(&p, r); d.Kind != ImplicitDeny || d.By != workBudget {
+			t.Errorf("%s: %s by %s", operator, d.Kind, d.By)
+		}
+	}
+}
+
+// Matching keeps one star to come back to: the work is at most the product of the lengths, and grows with the text.
+func TestTheWorkOfAMatchGrowsWithTheText(t *testing.T) {
+	work := func(pattern string, length int) int {
+		p := compilePattern(pattern, true, false, false)
+		e := &evaluation{left: 100 * budget}
+		p.matches(e, strings.Repeat("a", length), asText)
+		return 100*budget - e.left
+	}
+	for _, pattern := range []string{nearly(1), nearly(10), nearly(100), strings.Repeat("a*", 100) + "b*", strings.Repeat("*?", 100) + "b*", "*é?*b"} {
+		one, ten := work(pattern, 1000), work(pattern, 10000)
+		if ten > 12*one+64 {
+			t.Errorf("%s: %d steps, for ten times the text %d", pattern, one, ten)
+		}
+		if limit := 64 + 2*len(pattern)*10000; ten > limit {
+			t.Errorf("%s: %d steps, more than %d", pattern, ten, limit)
+		}
+	}
+}
+
+func TestADecisionTellsAtMostEightStatementsAndTheDenialAlways(t *testing.T) {
+	allows := make([]string, 12)
+	for i := range allows {
+		allows[i] = fmt.Sprintf(`{"Sid":"a%d","Effect":"Allow","Action":"*","Resource":"*"}`, i)
+	}
+	text := func(more ...string) []Named {
+		return []Named{{"p", compiledFrom(t, `{"Version":"2012-10-17","Statement":[`+strings.Join(append(slices.Clone(allows), more...), ",")+`]}`)}}
+	}
+	sids := func(d *Decision) (list []string) {
+		for m := range d.Matched {
+			list = append(list, fmt.Sprintf("%s/%s#%d %v %v", m.Policy, m.Sid, m.Statement, m.Deny, m.Holds))
+		}
+		return list
+	}
+	p := open()
+	p.Identity = text()
+	d := Evaluate(&p, ask())
+	if got := sids(&d); len(got) != 8 || got[0] != "p/a0#0 false true" {
+		t.Errorf("%q", got)
+	}
+	for range d.Matched { // who has seen enough may stop
+		break
+	}
+	p.Identity = text(`{"Sid":"d","Effect":"Deny","Action":"*","Resource":"*"}`, `{"Sid":"e","Effect":"Deny","Action":"*","Resource":"*"}`)
+	d = Evaluate(&p, ask())
+	if got := sids(&d); !slices.Equal(got, []string{"p/d#12 true true"}) {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestManyResourcesCanBeGivenUpEarly(t *testing.T) {
+	p := open()
+	p.Identity = named(t, `"Effect":"Allow","Action":"*","Resource":"arn:aws:storage:::photos/*"`)
+	var kinds []Kind
+	p.EvaluateEach(ask(), []string{thing, "arn:aws:storage:::docs/x", thing}, func(i int, d *Decision) bool {
+		kinds = append(kinds, d.Kind)
+		return i < 1
+	})
+	if !slices.Equal(kinds, []Kind{Allowed, ImplicitDeny}) {
+		t.Errorf("%v", kinds)
+	}
+}
+
+func TestAPrincipalWhereNoneMayStandAndNoneWhereOneMust(t *testing.T) {
+	const all = `,"Action":"*","Resource":"*"`
+	alice := `,"Principal":{"AWS":"arn:aws:iam::111122223333:user/alice"}`
+	for name, c := range map[string]struct {
+		change func(p *Policies)
+		want   Kind
+		by     Type
+	}{
+		"an Allow of an identity that names somebody":    {func(p *Policies) { p.Identity = each(t, allow+alice) }, ImplicitDeny, Identity},
+		"a Deny of an identity that names somebody else": {func(p *Policies) { p.Identity = each(t, allow, deny+alice) }, ExplicitDeny, Identity},
+		"an Allow of a resource that names nobody":       {func(p *Policies) { p.Identity, p.Resource = nil, each(t, allow) }, ImplicitDeny, Identity},
+		"a Deny of a resource that names nobody":         {func(p *Policies) { p.Resource = each(t, deny) }, ExplicitDeny, Resource},
+		"an endpoint's Allow that names nobody":          {func(p *Policies) { p.Endpoint = Restrict(each(t, allow)) }, Allowed, Identity},
+		"an endpoint's Allow that names somebody else":   {func(p *Policies) { p.Endpoint = Restrict(each(t, allow+alice)) }, ImplicitDeny, Endpoint},
+		"an RCP's Deny that names nobody":                {func(p *Policies) { p.ResourceControl = Restrict(each(t, allow, deny)) }, ExplicitDeny, ResourceControl},
+		"an identity's Allow without Resource":           {func(p *Policies) { p.Identity = named(t, `"Effect":"Allow","Action":"*"`) }, ImplicitDeny, Identity},
+		"an identity's Deny without Resource":            {func(p *Policies) { p.Identity = append(p.Identity, named(t, `"Effect":"Deny","Action":"*"`)...) }, ExplicitDeny, Identity},
+		"a resource's Allow without Resource": {func(p *Policies) {
+			p.Identity, p.Resource = nil, named(t, `"Effect":"Allow","Action":"*","Principal":"*"`)
+		}, Allowed, Resource},
+		"an Effect of another spelling": {func(p *Policies) { p.Identity = named(t, `"Effect":"allow"`+all) }, ImplicitDeny, Identity},
+		"an Allow with NotPrincipal": {func(p *Policies) {
+			p.Identity, p.Resource = nil, named(t, `"Effect":"Allow","NotPrincipal":{"AWS":"999999999999"}`+all)
+		}, ImplicitDeny, Identity},
+		"NotPrincipal and a boundary": {func(p *Policies) {
+			p.Boundary, p.Resource = Restrict(each(t, allow)), named(t, `"Effect":"Deny","NotPrincipal":{"AWS":"`+bob+`"}`+all)
+		}, ExplicitDeny, Resource},
+		"NotPrincipal of the account alone": {func(p *Policies) { p.Resource = named(t, `"Effect":"Deny","NotPrincipal":{"AWS":"111122223333"}`+all) }, ExplicitDeny, Resource},
+		"a canonical user id is nobody's, nor the unique id": {func(p *Policies) {
+			p.Identity, p.Resource = nil, named(t, `"Effect":"Allow","Principal":{"CanonicalUser":"AIDABOBBOBBOBBOB"}`+all)
+		}, ImplicitDeny, Identity},
+	} {
+		p := open()
+		p.Identity = each(t, allow)
+		c.change(&p)
+		if d := Evaluate(&p, ask()); d.Kind != c.want || d.By != c.by {
+			t.Errorf("%s: %s by %s, want %s by %s", name, d.Kind, d.By, c.want, c.by)
+		}
+	}
+}
+
+func TestAContextAnswersForKeysOfEitherCaseAndBothLayers(t *testing.T) {
+	var below, c Context
+	below.Set("aws:TagKeys", "a", "b")
+	below.SetOne("aws:username", "below")
+	c.Reset(&below)
+	c.SetOne("AWS:UserName", "above")
+	c.SetOne("aws:username", "again")
+	for key, want := range map[string]bool{"aws:tagkeys": true, "AWS:USERNAME": true, "aws:userid": false, "k": false} {
+		if c.Has(key) != want {
+			t.Errorf("%s: %v", key, !want)
+		}
+	}
+	p := open()
+	p.Identity = named(t, `"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:username":"again"},"ForAnyValue:StringEquals":{"aws:tagkeys":"b"}}`)
+	r := ask()
+	r.Context = c
+	if d := Evaluate(&p, r); d.Kind != Allowed {
+		t.Error(d.Kind)
+	}
+	r.Context.Reset(nil)
+	if r.Context.Has("aws:username") {
+		t.Error("a context that was emptied has a key")
+	}
+}
+
+func TestAmongManyTextsEachIsFound(t *testing.T) {
+	p := open()
+	p.Identity = named(t, `"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringEquals":{"k:v":["a","b","c","d","e","f","g","h","i","j","k","l","m","${k:w}"]}}`)
+	for value, want := range map[string]Kind{"a": Allowed, "m": Allowed, "w": Allowed, "n": ImplicitDeny, "": ImplicitDeny} {
+		r := ask()
+		r.Context.SetOne("k:v", value)
+		r.Context.SetOne("k:w", "w")
+		if d := Evaluate(&p, r); d.Kind != want {
+			t.Errorf("%q: %s", value, d.Kind)
+		}
+	}
+}
