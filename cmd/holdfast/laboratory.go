@@ -15,8 +15,8 @@ import (
 
 // policyCommand is the policy laboratory.
 func policyCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "policy", Short: "Evaluate policies"}
-	cmd.AddCommand(evalCommand(), policyTestCommand())
+	cmd := &cobra.Command{Use: "policy", Short: "Evaluate, test and check policies"}
+	cmd.AddCommand(evalCommand(), policyTestCommand(), lintCommand())
 	return cmd
 }
 

@@ -30,6 +30,9 @@ var Plan = []Room{
 	{Path: "internal/config", Floor: 1},
 	{Path: "internal/policyline", Floor: 1, Uses: []string{"policy"}},
 	{Path: "internal/policysuite", Floor: 1, Uses: []string{"policy", "internal/policyline"}, Modules: []string{"go.yaml.in/yaml/v3"}},
+	{Path: "internal/lint", Floor: 1, Uses: []string{"arn", "policy", "internal/lint/source", "internal/lint/catalogue"}},
+	{Path: "internal/lint/source", Floor: 1, Modules: []string{"go.yaml.in/yaml/v3"}},
+	{Path: "internal/lint/catalogue", Floor: 1},
 
 	{Path: "internal/view", Floor: 2, Uses: []string{"policy"}, Modules: []string{"github.com/dchest/siphash", "github.com/tidwall/btree"}},
 	{Path: "internal/managed", Floor: 2},

@@ -29,7 +29,7 @@ func redundantStatement(d *document, report report) {
 		if wide.allow != s.allow || !wide.covers(s) || s.covers(wide) && place[wide] > place[s] {
 			return false
 		}
-		report(s.node, "the statement says nothing that is not said already by a wider one, %s", wide.place())
+		report(s.node, "a wider statement says all of this already: %s", wide.place())
 		return true
 	})
 }

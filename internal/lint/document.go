@@ -101,7 +101,7 @@ func buildStatement(n *source.Node) *statement {
 			s.sid = m.Value.Text
 		case "Effect":
 			s.allow = m.Value.Text == "Allow"
-			s.maybe = s.maybe || !m.Value.Known() || m.Value.Choice
+			s.maybe = s.maybe || m.Value.Text != "Allow" && m.Value.Text != "Deny"
 		case "Action", "NotAction":
 			s.actions = set{m.Key, m.Name == "NotAction", s.list(m.Value)}
 			for i := range s.actions.values {

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/holdfast-iam/holdfast/internal/lint/source"
@@ -83,9 +84,12 @@ func oneText(n *source.Node) *source.Node {
 func checkGrammar(d *document, report report) {
 	before := 0
 	tell := func(n *source.Node, what string, p probe) {
-		if err := p.refused(d.kind); err != nil {
+		if complaint := p.refused(d.kind); complaint != "" {
 			before++
-			report(n, "AWS refuses this %s: %s", what, strings.TrimSuffix(err.Error(), "."))
+			if n.Kind == source.Text {
+				what += fmt.Sprintf(", %q", n.Text)
+			}
+			report(n, "AWS refuses this %s: %s", what, strings.TrimSuffix(complaint, "."))
 		}
 	}
 	if v := d.root.Get("Version"); v != nil && v.Known() && !v.Choice {
@@ -128,10 +132,6 @@ type probe struct {
 
 // good are the members of a statement that AWS takes for a type of policy.
 func good(kind policy.Type) []source.Member {
-	text := func(s string) *source.Node { return &source.Node{Kind: source.Text, Text: s} }
-	member := func(name string, v *source.Node) source.Member {
-		return source.Member{Name: name, Key: text(name), Value: v}
-	}
 	list := []source.Member{member("Effect", text("Allow"))}
 	switch kind {
 	case policy.Trust:
@@ -145,6 +145,10 @@ func good(kind policy.Type) []source.Member {
 	return list
 }
 
+func text(s string) *source.Node { return &source.Node{Kind: source.Text, Text: s} }
+
+func member(name string, v *source.Node) source.Member { return source.Member{Name: name, Value: v} }
+
 func object(members ...source.Member) *source.Node {
 	return &source.Node{Kind: source.Object, Members: members}
 }
@@ -152,14 +156,14 @@ func object(members ...source.Member) *source.Node {
 // meaning is an element's name without its Not.
 func meaning(name string) string { return strings.TrimPrefix(name, "Not") }
 
-// refused is the engine's complaint, nil for none.
-func (p probe) refused(kind policy.Type) error {
+// refused is the engine's complaint, empty for none.
+func (p probe) refused(kind policy.Type) string {
 	if kind == policy.Boundary {
 		kind = policy.Identity // stored as one
 	}
 	version := p.version
 	if version == nil {
-		version = &source.Node{Kind: source.Text, Text: "2012-10-17"}
+		version = text("2012-10-17")
 	}
 	var members []source.Member
 	for _, g := range good(kind) {
@@ -175,13 +179,19 @@ func (p probe) refused(kind policy.Type) error {
 		}
 	}
 	members = append(members, p.members...)
-	root := object(source.Member{Name: "Version", Key: &source.Node{Kind: source.Text, Text: "Version"}, Value: version},
-		source.Member{Name: "Statement", Key: &source.Node{Kind: source.Text, Text: "Statement"}, Value: object(members...)})
+	root := object(member("Version", version), member("Statement", object(members...)))
 	doc, err := policy.Parse([]byte(source.Render(root).Text))
-	if err != nil {
-		return err
+	if err == nil {
+		err = doc.Validate(kind)
 	}
-	return doc.Validate(kind)
+	var e *policy.SyntaxError
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &e):
+		return e.Message // the place is the probe's
+	}
+	return err.Error()
 }
 
 // probes tells of every part of the statement by itself, as far as it is known.
@@ -195,7 +205,7 @@ func (s *statement) probes(kind policy.Type, tell func(*source.Node, string, pro
 		case "Action", "NotAction", "Resource", "NotResource":
 			for _, v := range many(m.Value) {
 				if v.Known() {
-					tell(v, m.Name, probe{members: []source.Member{{Name: m.Name, Key: m.Key, Value: v}}})
+					tell(v, m.Name, probe{members: []source.Member{member(m.Name, v)}})
 				}
 			}
 		case "Principal", "NotPrincipal":
@@ -219,12 +229,12 @@ func (s *statement) principalProbes(kind policy.Type, m source.Member, tell func
 			return
 		}
 	}
-	effect := source.Member{Name: "Effect", Key: m.Key, Value: s.node.Get("Effect")}
-	if effect.Value == nil || effect.Value.Text != "Deny" {
-		effect.Value = &source.Node{Kind: source.Text, Text: "Allow"}
+	effect := "Deny"
+	if s.allow {
+		effect = "Allow"
 	}
 	with := func(v *source.Node) probe {
-		return probe{members: []source.Member{{Name: "Effect", Key: effect.Key, Value: effect.Value}, {Name: m.Name, Key: m.Key, Value: v}}}
+		return probe{members: []source.Member{member("Effect", text(effect)), member(m.Name, v)}}
 	}
 	if m.Value.Kind != source.Object {
 		if m.Value.Known() && !m.Value.Choice {
@@ -235,17 +245,14 @@ func (s *statement) principalProbes(kind policy.Type, m source.Member, tell func
 	for _, t := range m.Value.Members {
 		for _, v := range many(t.Value) {
 			if v.Known() {
-				tell(v, m.Name, with(object(source.Member{Name: t.Name, Key: t.Key, Value: v})))
+				tell(v, m.Name, with(object(member(t.Name, v))))
 			}
 		}
 	}
 }
 
 func conditionProbe(c condition, v *source.Node) probe {
-	text := func(s string) *source.Node { return &source.Node{Kind: source.Text, Text: s} }
-	test := object(source.Member{Name: c.key, Key: text(c.key), Value: v})
-	all := object(source.Member{Name: c.operator, Key: text(c.operator), Value: test})
-	return probe{members: []source.Member{{Name: "Condition", Key: text("Condition"), Value: all}}}
+	return probe{members: []source.Member{member("Condition", object(member(c.operator, object(member(c.key, v)))))}}
 }
 
 // skeleton is the statement with good values in what it has: whether anything

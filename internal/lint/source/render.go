@@ -56,7 +56,8 @@ func (r *Rendered) write(b *strings.Builder, n *Node) {
 			if i > 0 {
 				b.WriteByte(',')
 			}
-			r.write(b, m.Key)
+			r.marks = append(r.marks, mark{b.Len(), m.Key})
+			b.WriteString(quoted(m.Name))
 			b.WriteByte(':')
 			r.write(b, m.Value)
 		}
