@@ -73,5 +73,17 @@ func quoted(s string) string {
 	return string(b)
 }
 
-// compact is a value as JSON, for comparing.
-func compact(n *Node) string { return Render(n).Text }
+// canonical is a value as JSON with its members in order of their names, for
+// comparing.
+func canonical(n *Node) string {
+	text := Render(n).Text
+	var v any
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		return text
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return text
+	}
+	return string(b)
+}

@@ -119,12 +119,12 @@ func (f *File) dropCopies() {
 	used := map[string]bool{}
 	for _, d := range f.Documents {
 		if !isData(d) {
-			used[compact(d.Root)] = true
+			used[canonical(d.Root)] = true
 		}
 	}
 	kept := f.Documents[:0]
 	for _, d := range f.Documents {
-		if !isData(d) || !used[compact(d.Root)] {
+		if !isData(d) || !used[canonical(d.Root)] {
 			kept = append(kept, d)
 		}
 	}
