@@ -95,7 +95,7 @@ func checkGrammar(d *document, report report) {
 	if v := d.root.Get("Version"); v != nil && v.Known() && !v.Choice {
 		tell(v, "Version", probe{version: v})
 	}
-	if len(d.statements) == 0 && d.root.Get("Statement").Kind != source.Text && !hasUnknown(d.root.Get("Statement")) {
+	if len(d.statements) == 0 && !hasUnknown(d.root.Get("Statement")) {
 		report(d.root, "AWS refuses a policy without a statement")
 	}
 	sids := map[string]bool{}

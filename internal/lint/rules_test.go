@@ -53,6 +53,9 @@ var cases = []struct {
 	{"grammar", statements(`{"Effect":"Allow","Action":"sts:AssumeRole"}`), `3 {`, Options{Type: policy.Trust}},
 	{"grammar", statements(`{"Sid":"A","Effect":"Allow","Action":"s3:*","Resource":"*"}`, `{"Sid":"A","Effect":"Allow","Action":"sqs:*","Resource":"*"}`), `4 "A"`, Options{}},
 	{"grammar", `{"Version":"2012-10-18","Statement":[` + allow(`"s3:*"`, `"*"`, "") + `]}`, `1 "2012-10-18"`, Options{}},
+	{"grammar", `{"Version":"2012-10-17"}`, `1 {`, Options{}},
+	{"grammar", "Statement: !Ref Given\n", "", Options{}},
+	{"grammar", "Statement: [!Ref Given]\n", "", Options{}},
 	{"grammar", `{"Version":"2012-10-17","Statement":[]}`, `1 {`, Options{}},
 	{"grammar", statements(allow(`"s3:*"`, `"*"`, "")), "", Options{Type: policy.Boundary}},
 	{"grammar", statements(`{"Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"ecr:BatchGetImage"}`), "", Options{}}, // a repository's

@@ -17,6 +17,9 @@ const (
 	MaxFile  = 64 << 20 // bytes; a large Terraform plan has some ten million
 	maxDepth = 200
 	maxNodes = 5_000_000
+	// maxYAML is maxNodes for YAML, whose aliases make much of little; a
+	// template is at most 1 MB long.
+	maxYAML = 500_000
 )
 
 // Position is a place in a file: lines and characters count from 1.

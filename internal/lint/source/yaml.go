@@ -53,7 +53,7 @@ func yamlError(err error) *Error {
 
 func (r *yamlReader) value(y *yaml.Node, depth int) (*Node, *Error) {
 	at := Position{y.Line, y.Column}
-	if r.nodes++; r.nodes > maxNodes || depth > maxDepth {
+	if r.nodes++; r.nodes > maxYAML || depth > maxDepth {
 		return nil, &Error{at, "the text has too many values, or is nested too deep", true}
 	}
 	if y.Kind == yaml.AliasNode {
