@@ -49,13 +49,16 @@ func variableLength(text string) int {
 	end := "}"
 	switch {
 	case strings.HasPrefix(text, "${"):
-	case source.Unknown(text[:1]):
+	case strings.HasPrefix(text, source.UnknownBegin):
 		end = source.UnknownEnd
 	default:
 		return 0
 	}
 	i := strings.Index(text, end)
-	return i + 1
+	if i < 0 {
+		return 0
+	}
+	return i + len(end)
 }
 
 // variable is a symbol for a variable's text. ${*}, ${?} and ${$} are the

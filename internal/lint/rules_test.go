@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -225,6 +226,19 @@ func TestEveryRuleSaysWhatItIsForAndWhereItComesFrom(t *testing.T) {
 			t.Errorf("rule %+v", r)
 		}
 		seen[r.ID] = true
+	}
+}
+
+func TestEveryRuleIsInTheDocumentation(t *testing.T) {
+	page, err := os.ReadFile("../../docs/lint.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range Rules {
+		severity := strings.ToUpper(r.Severity.String()[:1]) + r.Severity.String()[1:]
+		if !strings.Contains(string(page), "\n### "+r.ID+"\n"+severity+". ") {
+			t.Errorf("docs/lint.md has no section on %s with its severity", r.ID)
+		}
 	}
 }
 

@@ -2,23 +2,22 @@ package source
 
 import "strings"
 
-// What a deployment alone knows stands in a text between two bytes that no
-// policy may hold, with the words that the template has for it.
+// What a deployment alone knows stands in a text between two characters of
+// Unicode's private use, with the words that the template has for it.
 const (
-	unknownBegin = "\x02"
-	// UnknownEnd ends what is unknown.
-	UnknownEnd = "\x03"
+	UnknownBegin = "\ue000"
+	UnknownEnd   = "\ue001"
 )
 
 // Unknown says whether a text holds anything that only a deployment knows.
-func Unknown(text string) bool { return strings.Contains(text, unknownBegin) }
+func Unknown(text string) bool { return strings.Contains(text, UnknownBegin) }
 
 // Show is a text for people: what is unknown as ${words}.
 func Show(text string) string {
-	return strings.NewReplacer(unknownBegin, "${", UnknownEnd, "}").Replace(text)
+	return strings.NewReplacer(UnknownBegin, "${", UnknownEnd, "}").Replace(text)
 }
 
-func unknown(words string) string { return unknownBegin + words + UnknownEnd }
+func unknown(words string) string { return UnknownBegin + words + UnknownEnd }
 
 // resolve gives a part of a template without its functions: known text as
 // text, everything else as unknown. Both branches of an Fn::If are kept, as

@@ -131,7 +131,7 @@ func TestWhatATemplateLeavesOpenIsUnknownAndTheRestIsText(t *testing.T) {
 
 // shown prints a resolved value: unknown as <words>, what may be with a ?.
 func shown(n *Node) string {
-	text := strings.NewReplacer(unknownBegin, "<", UnknownEnd, ">").Replace(n.Text)
+	text := strings.NewReplacer(UnknownBegin, "<", UnknownEnd, ">").Replace(n.Text)
 	if n.Kind == List {
 		var items []string
 		for _, item := range n.Items {
