@@ -1,13 +1,15 @@
 package authn
 
 import (
-	"crypto/sha256"
+	"hash/maphash"
+	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/holdfast-iam/holdfast/internal/keyring"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/session"
+	"github.com/holdfast-iam/holdfast/internal/view"
 )
 
 // cacheMax bounds each cache; at its bound it starts over.
@@ -42,26 +44,57 @@ func (b *bounded[K, V]) put(k K, v V) {
 	b.size.Add(1)
 }
 
-// tokenCache keeps opened tokens by the hash of text and access key id. What
-// it keeps is what was sealed inside; everything that can change (the signing
-// key, the minter, the principal, denials, expiry) is asked at every request.
+// tokenCache keeps opened tokens by their text. What it keeps is what was
+// sealed inside; everything that can change (the signing key, the minter, the
+// principal, denials, expiry) is asked at every request.
 type tokenCache struct {
-	bounded[[32]byte, *openedToken]
+	bounded[uint64, *openedToken]
 }
 
-// openedToken is an opened token with the signing keys derived from its secret.
+// tokenSeed keys the cache's hash: nobody can choose tokens that fall together.
+var tokenSeed = maphash.MakeSeed()
+
+// openedToken is an opened token with what follows from it.
 type openedToken struct {
 	*session.Token
-	keys signingKeys
+	text, keyID string // that it was opened with
+	keys        signingKeys
+	signing     record.Key // of its signing key's record
+	last        atomic.Pointer[claimant]
+}
+
+// claimant is the caller that a token last came to, with the record of the
+// signing key that names its minter.
+type claimant struct {
+	*Caller
+	signing *record.Entry
+}
+
+// again returns the caller that the token came to last, if it rests on the
+// very records that this view has.
+func (t *openedToken) again(v *view.View) *Caller {
+	last := t.last.Load()
+	if last == nil {
+		return nil
+	}
+	if e, _ := v.Entry(last.Principal.Key); e != last.Principal {
+		return nil
+	}
+	if e, _ := v.Entry(t.signing); e != last.signing {
+		return nil
+	}
+	if last.Index != v.Head.Index {
+		c := *last.Caller
+		c.Index = v.Head.Index
+		last = &claimant{&c, last.signing}
+		t.last.Store(last)
+	}
+	return last.Caller
 }
 
 func (t *tokenCache) open(r record.Reader, text, keyID string, ring *keyring.Ring) (*openedToken, error) {
-	h := sha256.New()
-	h.Write([]byte{byte(len(keyID))})
-	h.Write([]byte(keyID))
-	h.Write([]byte(text))
-	id := [32]byte(h.Sum(nil))
-	if tok, ok := t.get(id); ok {
+	id := maphash.String(tokenSeed, text)
+	if tok, ok := t.get(id); ok && tok.text == text && tok.keyID == keyID {
 		return tok, nil
 	}
 	opened, err := session.Open(text, keyID, func(generation int) ([]byte, error) {
@@ -71,7 +104,8 @@ func (t *tokenCache) open(r record.Reader, text, keyID string, ring *keyring.Rin
 	if err != nil {
 		return nil, err
 	}
-	tok := &openedToken{Token: opened}
+	tok := &openedToken{Token: opened, text: strings.Clone(text), keyID: strings.Clone(keyID), // not the request's memory
+		signing: record.MakeKey(record.SigningKeys.Name, record.None, opened.KeyID)}
 	t.put(id, tok)
 	return tok, nil
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/record"
-	"github.com/holdfast-iam/holdfast/internal/session"
 	"github.com/holdfast-iam/holdfast/internal/view"
 )
 
@@ -45,8 +44,8 @@ type Caller struct {
 	// Form is what the principal's record comes to, shared with others.
 	Form *Form
 
-	token *session.Token // that the session came in; nil otherwise
-	ring  *view.Ring     // that forms are kept in
+	token *openedToken // that the session came in; nil otherwise
+	ring  *view.Ring   // that forms are kept in
 }
 
 // Session is what a session token says, opened and verified.
@@ -69,4 +68,6 @@ type Session struct {
 	Minter         string       // node that signed the token
 	Region         string       // where it was issued
 	Rests          uint64       // index of the records that it rests on
+
+	minter record.Key // of Minter's record; made from Minter where it is not set
 }

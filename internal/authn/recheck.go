@@ -107,7 +107,11 @@ func (c *Caller) checkBearer(r record.Reader, id string) error {
 
 // minterStands says that the node that made the session is not fenced.
 func (c *Caller) minterStands(r record.Reader) error {
-	if n := nodeOf(c.ring, r, c.Session.Minter); n == nil || n.Fenced {
+	key := c.Session.minter
+	if key == "" {
+		key = record.MakeKey(record.Nodes.Name, record.None, c.Session.Minter)
+	}
+	if n := nodeOf(c.ring, r, key); n == nil || n.Fenced {
 		return errToken
 	}
 	return nil

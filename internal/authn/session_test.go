@@ -382,3 +382,25 @@ func TestACallerIsAsAnotherStateHasThePrincipal(t *testing.T) {
 		t.Errorf("gone: %v", err)
 	}
 }
+
+func TestAKeptSessionsCallerIsOfTheViewThatItIsAskedOn(t *testing.T) {
+	w := newWorld(t)
+	s := w.session(nil)
+	first := w.caller(s)
+	if again := w.caller(s); again != first {
+		t.Error("nothing changed, and the caller was made anew")
+	}
+	edit(w, record.Users, account, userID, func(u *record.User) { u.Path = "/" }) // nothing that the caller is made of
+	if c := w.caller(s); c.Index != w.view.Head.Index || c.ARN != first.ARN || first.Index == c.Index {
+		t.Errorf("%+v", c)
+	}
+	edit(w, record.Roles, account, roleID, func(r *record.Role) { r.Name = "writer" })
+	c := w.caller(s)
+	if e, _ := w.view.Entry(c.Principal.Key); c.Principal != e || c.Form.Role.Name != "writer" || c.ARN != "arn:aws:sts::"+account+":assumed-role/writer/work" {
+		t.Errorf("%+v", c)
+	}
+	edit(w, record.SigningKeys, record.None, w.minter.ID, func(k *record.SigningKey) { k.Revoked = true })
+	if _, err := w.ask(s); code(t, err) != badToken {
+		t.Errorf("%v", err)
+	}
+}

@@ -11,7 +11,6 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/fault"
 	"github.com/holdfast-iam/holdfast/internal/keyring"
 	"github.com/holdfast-iam/holdfast/internal/record"
-	"github.com/holdfast-iam/holdfast/internal/session"
 	"github.com/holdfast-iam/holdfast/internal/view"
 	"github.com/holdfast-iam/holdfast/sigv4"
 )
@@ -141,30 +140,30 @@ func (a *Verifier) verify(v *view.View, req *sigv4.Request, p sigv4.Presented, p
 	// Only now the token's own signature: a flood of made-up tokens costs no
 	// more than a flood of made-up keys.
 	if t := f.caller.token; t != nil {
-		key, node := a.minter(v, t)
-		if t.Verify(key, node, a.Region) != nil {
+		key := a.signingKey(v, t.signing)
+		if key == nil || t.Verify(key, nodeOf(a.Hot, v, f.caller.Session.minter), a.Region) != nil {
 			return nil, errToken
 		}
 	}
 	return f.caller, a.standing(v, f.caller, now)
 }
 
-// minter reads the signing key of a token and its node; nil where there is
+// signingKey reads the record of a token's signing key; nil where there is
 // none or it cannot be read.
-func (a *Verifier) minter(r record.Reader, t *session.Token) (*record.SigningKey, *record.Node) {
-	e, ok := r.Entry(record.MakeKey(record.SigningKeys.Name, record.None, t.KeyID))
+func (a *Verifier) signingKey(r record.Reader, key record.Key) *record.SigningKey {
+	e, ok := r.Entry(key)
 	if !ok {
-		return nil, nil
+		return nil
 	}
-	key, err := view.Read(a.Hot, record.SigningKeys, e)
+	k, err := view.Read(a.Hot, record.SigningKeys, e)
 	if err != nil {
-		return nil, nil
+		return nil
 	}
-	return key, nodeOf(a.Hot, r, key.Node)
+	return k
 }
 
-func nodeOf(ring *view.Ring, r record.Reader, id string) *record.Node {
-	e, ok := r.Entry(record.MakeKey(record.Nodes.Name, record.None, id))
+func nodeOf(ring *view.Ring, r record.Reader, key record.Key) *record.Node {
+	e, ok := r.Entry(key)
 	if !ok {
 		return nil
 	}
@@ -268,15 +267,19 @@ func (a *Verifier) temporary(v *view.View, p *sigv4.Presented) *found {
 	if err != nil {
 		return nil
 	}
-	c, err := claimed(a.Hot, v, Claim{Kind: Kind(t.Kind), Account: t.Account, ID: t.Principal, KeyID: p.AccessKeyID, Session: a.sessionOf(v, t.Token)})
-	if err != nil {
-		return nil
+	c := t.again(v)
+	if c == nil {
+		signing, _ := v.Entry(t.signing)
+		if c, err = claimed(a.Hot, v, Claim{Kind: Kind(t.Kind), Account: t.Account, ID: t.Principal, KeyID: t.keyID, Session: a.sessionOf(v, t)}); err != nil {
+			return nil
+		}
+		c.Index, c.token = v.Head.Index, t
+		t.last.Store(&claimant{c, signing})
 	}
-	c.Index, c.token = v.Head.Index, t.Token
 	return &found{caller: c, keys: &t.keys, secret: func() ([]byte, error) { return []byte(t.Secret), nil }}
 }
 
-func (a *Verifier) sessionOf(r record.Reader, t *session.Token) *Session {
+func (a *Verifier) sessionOf(r record.Reader, t *openedToken) *Session {
 	s := &Session{ID: t.Claims.ID, Name: t.Name, Issued: time.Unix(t.Issued, 0).UTC(), Expires: time.Unix(t.Expires, 0).UTC(),
 		SourceIdentity: t.SourceIdentity, Tags: t.Tags, Transitive: t.Transitive, ParentKey: t.ParentKey, ParentID: t.ParentID,
 		Depth: t.Depth, Provider: t.Provider, Policy: t.Policy, PolicyARNs: t.PolicyARNs, HasPolicy: t.HasPolicy,
@@ -284,8 +287,8 @@ func (a *Verifier) sessionOf(r record.Reader, t *session.Token) *Session {
 	if t.MFA > 0 {
 		s.MFA = time.Unix(t.MFA, 0).UTC()
 	}
-	if key, _ := a.minter(r, t); key != nil {
-		s.Minter = key.Node
+	if key := a.signingKey(r, t.signing); key != nil {
+		s.Minter, s.minter = key.Node, record.MakeKey(record.Nodes.Name, record.None, key.Node)
 	}
 	return s
 }

@@ -61,8 +61,9 @@ type Handler struct {
 
 // Operations is the operation table with a codec for each row, made once.
 type Operations struct {
-	table *api.Table
-	codec map[*api.Op]*codec
+	table    *api.Table
+	services []string // that the table has rows for
+	codec    map[*api.Op]*codec
 }
 
 type codec struct {
@@ -79,7 +80,7 @@ var namespaces = map[string]string{
 // NewOperations makes the codecs of a table. It panics on a row whose structs
 // the wire does not know: a mistake of ours.
 func NewOperations(t *api.Table) *Operations {
-	o := &Operations{table: t, codec: map[*api.Op]*codec{}}
+	o := &Operations{table: t, services: t.Services(), codec: map[*api.Op]*codec{}}
 	for _, op := range t.All() {
 		c := &codec{decode: wire.NewDecoder(op.In)}
 		if op.Out != nothing {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"reflect"
 	"strings"
@@ -49,14 +50,15 @@ func (q *request) name() string {
 
 func (q *request) log() {
 	took := q.h.Now().Sub(q.start)
-	attrs := []any{"request", q.id, "operation", q.name(), "status", q.status, "took", took}
+	var room [6]slog.Attr
+	attrs := append(room[:0], slog.String("request", q.id), slog.String("operation", q.name()), slog.Int("status", q.status), slog.Duration("took", took))
 	if q.code != "" {
-		attrs = append(attrs, "code", q.code)
+		attrs = append(attrs, slog.String("code", q.code))
 	}
 	if q.caller != nil {
-		attrs = append(attrs, "principal", q.caller.ARN)
+		attrs = append(attrs, slog.String("principal", q.caller.ARN))
 	}
-	q.h.Log.Info("request", attrs...)
+	q.h.Log.LogAttrs(q.r.Context(), slog.LevelInfo, "request", attrs...)
 	if q.h.Observe != nil {
 		service, operation := "none", "none"
 		if q.op != nil {

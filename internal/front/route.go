@@ -3,6 +3,7 @@ package front
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/holdfast-iam/holdfast/internal/api"
@@ -91,14 +92,7 @@ func serviceOfHost(host string) string {
 	return ""
 }
 
-func (o *Operations) serves(service string) bool {
-	for _, s := range o.table.Services() {
-		if s == service {
-			return true
-		}
-	}
-	return false
-}
+func (o *Operations) serves(service string) bool { return slices.Contains(o.services, service) }
 
 func orNone(s string) string {
 	if s == "" {

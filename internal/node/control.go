@@ -103,7 +103,8 @@ func (c *Control) open(ctx context.Context) (*store.Etcd, error) {
 	if floor == 0 {
 		floor = 256 << 20
 	}
-	c.writer = &store.Writer{KV: kv, Node: c.keys.ID, Sign: func(h *record.Head) { h.Sign(c.keys.HeadKey()) }, Now: time.Now, Log: c.Log,
+	head := c.keys.HeadKey() // once: to derive it costs as much as to sign
+	c.writer = &store.Writer{KV: kv, Node: c.keys.ID, Sign: func(h *record.Head) { h.Sign(head) }, Now: time.Now, Log: c.Log,
 		LogBytes: quota / 4, Floor: uint64(floor), Free: func() uint64 { return freeBytes(c.Config.Dir) }, OnCommit: c.committed, Audited: c.audit.files.Index}
 	err = c.writer.Open(ctx, func(h *record.Head, s *view.State) error {
 		return record.VerifyState(s, h, s.Digest(), c.Config.Root)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -25,10 +26,17 @@ type PrivateKey struct {
 	Seed      []byte      `json:"seed"`
 	NotBefore record.Time `json:"notBefore"`
 	NotAfter  record.Time `json:"notAfter"`
+
+	key ed25519.PrivateKey // of Seed: to derive it costs as much as to sign
 }
 
 // Key returns the Ed25519 key.
-func (k *PrivateKey) Key() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(k.Seed) }
+func (k *PrivateKey) Key() ed25519.PrivateKey {
+	if k.key == nil {
+		return ed25519.NewKeyFromSeed(k.Seed)
+	}
+	return k.key
+}
 
 // Public returns the record to publish.
 func (k *PrivateKey) Public(node, region string) *record.SigningKey {
@@ -42,7 +50,16 @@ type KeySet []PrivateKey
 // ParseKeySet reads what Encode wrote.
 func ParseKeySet(b []byte) (KeySet, error) {
 	var s KeySet
-	return s, json.Unmarshal(b, &s)
+	if err := json.Unmarshal(b, &s); err != nil {
+		return nil, err
+	}
+	for i := range s {
+		if len(s[i].Seed) != ed25519.SeedSize {
+			return nil, errors.New("session: a signing key has another size")
+		}
+		s[i].key = ed25519.NewKeyFromSeed(s[i].Seed)
+	}
+	return s, nil
 }
 
 // Encode is the key set's form on the node's disk.
@@ -76,7 +93,7 @@ func newPrivateKey(from time.Time) PrivateKey {
 	rand.Read(seed)
 	var id [10]byte
 	rand.Read(id[:])
-	return PrivateKey{ID: hex.EncodeToString(id[:]), Seed: seed, NotBefore: record.At(from), NotAfter: record.At(from.Add(KeyLife))}
+	return PrivateKey{ID: hex.EncodeToString(id[:]), Seed: seed, NotBefore: record.At(from), NotAfter: record.At(from.Add(KeyLife)), key: ed25519.NewKeyFromSeed(seed)}
 }
 
 // Choose returns the key to sign with now, and whether the token must be
