@@ -195,7 +195,7 @@ func TestManyWorkersAnswerInTheOrderOfTheLinesAsOneWould(t *testing.T) {
 
 func TestALineThatIsTooLongIsRefusedAndTheNextOneAnswered(t *testing.T) {
 	good := line(`"good"`, `"identity":[`+allow+`]`)
-	long := `{"id":"` + strings.Repeat("x", maxLine+batchSize) + `"}`
+	long := `{"id":"` + strings.Repeat("x", 5*maxLine) + `"}`
 	whole := `{"id":"` + strings.Repeat("x", maxLine-9) + `"}`
 	got := run(t, Laboratory{}, strings.Join([]string{good, long, good, whole, whole + " ", good, long}, "\n"))
 	want := []string{"Allowed", "is longer than", "Allowed", "has no request", "is longer than", "Allowed", "is longer than"}

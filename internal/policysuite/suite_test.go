@@ -205,6 +205,7 @@ func TestWhatIsNotAsExpectedIsAFault(t *testing.T) {
 		{"expect: allowed, statement: T", "expected statement T to decide, p/S did"},
 		{"expect: allowed, statement: [S, q/S]", "expected statement q/S to decide"},
 		{"expect: allowed, statement: [S, p/S]", ""},
+		{"expect: denied, policies: {boundary: [{name: d, document: {Version: 2012-10-17, Statement: {Sid: D, Effect: Deny, Action: \"*\", Resource: \"*\"}}}]}, statement: S", "expected statement S to decide, d/D did"},
 	} {
 		var s Suite
 		r, err := s.Run(filepath.Join(write(t, map[string]string{"t.yaml": head + "cases: [{name: n, action: a:b, " + c.more + "}]"}), "t.yaml"))
