@@ -56,6 +56,7 @@ var cases = []struct {
 	{"grammar", `{"Version":"2012-10-18","Statement":[` + allow(`"s3:*"`, `"*"`, "") + `]}`, `1 "2012-10-18"`, Options{}},
 	{"grammar", `{"Version":"2012-10-17"}`, `1 {`, Options{}},
 	{"grammar", "Statement: !Ref Given\n", "", Options{}},
+	{"grammar", "Resources:\n  R: {Type: 'AWS::IAM::RolePolicy', Properties: {PolicyDocument: {Statement: {Effect: Allow, Principal: '*', Action: 's3:GetObject', Resource: '*'}}}}\n", `2 '*', Action`, Options{}},
 	{"grammar", "Statement: [!Ref Given]\n", "", Options{}},
 	{"grammar", `{"Version":"2012-10-17","Statement":[]}`, `1 {`, Options{}},
 	{"grammar", statements(allow(`"s3:*"`, `"*"`, "")), "", Options{Type: policy.Boundary}},
@@ -146,6 +147,7 @@ var cases = []struct {
 	{"full-access", statements(allow(`"*"`, `"*"`, "")), `3 "Action"`, Options{}},
 	{"full-access", statements(allow(`"*"`, `"*"`, `,"Condition":{"Bool":{"aws:MultiFactorAuthPresent":"true"}}`)), "", Options{}},
 	{"full-access", statements(allow(`"*"`, `"*"`, "")), "", Options{Type: policy.ServiceControl}}, // it grants nothing
+	{"full-access", "Resources:\n  R: {Type: 'AWS::Organizations::Policy', Properties: {Content: {Statement: {Effect: Allow, Action: '*', Resource: '*'}}}}\n", "", Options{}},
 
 	{"allow-not-action", statements(`{"Effect":"Allow","NotAction":"iam:*","Resource":"*"}`), `3 "NotAction"`, Options{}},
 	{"allow-not-action", statements(`{"Effect":"Deny","NotAction":"iam:*","Resource":"*"}`), "", Options{}},
