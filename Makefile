@@ -1,7 +1,7 @@
 # make test is the whole truth; the other targets are parts of it or longer.
 SHELL := /bin/bash
 
-.PHONY: test check unit race fuzz cross build bench deps simulate policy-campaign policy-fuzz
+.PHONY: test check unit race fuzz cross build bench deps simulate policy-campaign policy-fuzz policy-mutants
 
 build:
 	go build -o bin/holdfast ./cmd/holdfast
@@ -32,6 +32,11 @@ policy-campaign:
 EXECUTIONS ?= 100000000
 policy-fuzz:
 	bash scripts/policy-fuzz.sh $(EXECUTIONS)
+
+# One change of package policy at a time, each of which some test must notice; EVERY takes every n-th.
+EVERY ?= 1
+policy-mutants:
+	go run ./policy/internal/mutate -every $(EVERY) -results policy/testdata/mutants.txt
 
 # Ours beside floors and peers; BENCH=-quick for a short run.
 bench:

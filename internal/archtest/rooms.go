@@ -22,6 +22,7 @@ var Plan = []Room{
 	{Path: "arn", Floor: 0},
 	{Path: "policy", Floor: 0, Uses: []string{"arn"}},
 	{Path: "policy/internal/literal", Floor: 0},
+	{Path: "policy/internal/mutate", Floor: 0},
 	{Path: "sigv4", Floor: 0},
 
 	{Path: "internal/fault", Floor: 1},
