@@ -181,7 +181,7 @@ func oursDecision(w *workload) (func() bool, error) {
 func conditionSets(p *plan) ([]string, error) {
 	var patterns []string
 	for i := range 400 {
-		patterns = append(patterns, fmt.Sprintf("*v%d*", i)) // each v may be the one
+		patterns = append(patterns, fmt.Sprintf("*?v%dx*", i)) // every place may be the one
 	}
 	list, err := json.Marshal(patterns)
 	if err != nil {

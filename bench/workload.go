@@ -160,8 +160,8 @@ func stars(policies int) workload {
 	return w
 }
 
-// repeats is patterns that come close at every byte of the resource and have
-// to be compared anew at the next: the work is the product of both lengths.
+// repeats is patterns that come close at every byte of the resource: compared
+// anew at each, the work would be the product of both lengths.
 func repeats() workload {
 	w := workload{name: "worst: repeats, one policy", action: theAction, resource: "arn:aws:s3:::" + strings.Repeat("a", 1000), goal: 7e6}
 	var list []statement

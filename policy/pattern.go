@@ -290,17 +290,30 @@ func (e *evaluation) glob(pattern, s string) bool {
 			e.left -= steps
 			return false
 		}
-		if c := pattern[star]; ascii7(c) { // on to where what follows the star can begin
-			n := strings.IndexByte(s[back:], c)
+		if run := literalRun(pattern[star:]); run != "" { // on to where it stands
+			n := strings.Index(s[back:], run)
 			if n < 0 {
-				e.left -= steps + len(s[back:])/16
+				e.left -= steps + len(s[back:])
 				return false
 			}
 			back += n
-			steps += 3 + n/16
+			steps += 3 + n + len(run)
 		}
 		p, i = star, back
 	}
+}
+
+// literalRun is what a pattern begins with that stands for itself: nothing
+// where it begins with other than ASCII.
+func literalRun(pattern string) string {
+	if !ascii7(pattern[0]) {
+		return ""
+	}
+	n := 1
+	for n < len(pattern) && pattern[n] > anyChar {
+		n++
+	}
+	return pattern[:n]
 }
 
 // ascii7 says whether a byte of compiled text is a letter of ASCII.
