@@ -269,7 +269,7 @@ func (e *evaluation) glob(pattern, s string) bool {
 		for p < len(pattern) && i < len(s) && pattern[p] == s[i] && pattern[p] > anyChar {
 			p, i, steps = p+1, i+1, steps+1
 		}
-		steps++
+		steps += 3 // which takes as long as three letters
 		switch {
 		case p == len(pattern) && i == len(s), p == len(pattern)-1 && pattern[p] == anyText:
 			e.left -= steps
