@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/policyline"
@@ -61,11 +63,14 @@ func sigv4Command() *cobra.Command {
 	verify.Flags().StringVar(&f.accessKey, "access-key", "", "access key id")
 	verify.Flags().StringVar(&f.region, "region", "", "Region that the scope must name")
 	verify.Flags().StringVar(&f.service, "service", "", "service that the scope must name")
-	verify.Flags().StringVar(&f.secret, "secret-key", "-", "secret access key; - reads AWS_SECRET_ACCESS_KEY")
+	verify.Flags().StringVar(&f.secret, "secret-key", "-", "secret access key; - takes AWS_SECRET_ACCESS_KEY, or without it the first line of stdin")
 	verify.Flags().StringVar(&f.now, "now", "", "time of the verifier (RFC 3339; default now)")
 	verify.Flags().StringVar(&f.token, "session-token", "", "session token that the request must carry")
 	verify.Flags().BoolVar(&f.keepPath, "no-normalize-path", false, "leave the path as it was sent (S3)")
 	verify.Flags().BoolVar(&f.v4a, "v4a", false, "verify SigV4A, from the public key that the secret derives")
+	for _, name := range []string{"access-key", "region", "service"} {
+		_ = verify.MarkFlagRequired(name) // the flag exists
+	}
 	cmd.AddCommand(verify)
 	return cmd
 }
@@ -81,10 +86,13 @@ func verifyRaw(out io.Writer, raw []byte, f sigv4Flags) error {
 	}
 	secret := f.secret
 	if secret == "-" {
-		secret = os.Getenv("AWS_SECRET_ACCESS_KEY")
+		if secret = os.Getenv("AWS_SECRET_ACCESS_KEY"); secret == "" {
+			line, rest, _ := bytes.Cut(raw, []byte("\n"))
+			secret, raw = string(bytes.TrimRight(line, "\r")), rest
+		}
 	}
-	if secret == "" {
-		return usage(errors.New("give --secret-key, or AWS_SECRET_ACCESS_KEY"))
+	if secret == "" || strings.Contains(secret, " ") { // a request line has spaces, a secret none
+		return usage(errors.New("give --secret-key, or AWS_SECRET_ACCESS_KEY, or the secret as stdin's first line"))
 	}
 	r := sigv4.VerifyRaw(raw, sigv4.RawOptions{AccessKeyID: f.accessKey, SecretAccessKey: secret, SessionToken: f.token,
 		Region: f.region, Service: f.service, Now: now, KeepPath: f.keepPath, V4A: f.v4a})

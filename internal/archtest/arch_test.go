@@ -6,9 +6,11 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -180,4 +182,36 @@ func checkFile(t *testing.T, name, path string) {
 		}
 		return true
 	})
+}
+
+// TestTheTestsThatTheGuaranteesNameExist: a guarantee without its test is a
+// sentence.
+func TestTheTestsThatTheGuaranteesNameExist(t *testing.T) {
+	text, err := os.ReadFile("../../docs/guarantees.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var there []string
+	err = filepath.WalkDir("../..", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		for _, m := range regexp.MustCompile(`(?m)^func (Test[A-Za-z0-9]+)`).FindAllSubmatch(b, -1) {
+			there = append(there, string(m[1]))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`(Test[A-Za-z0-9]+)`").FindAllStringSubmatch(string(text), -1)
+	if len(named) < 10 {
+		t.Fatalf("the guarantees name %d tests", len(named))
+	}
+	for _, n := range named {
+		if !slices.Contains(there, n[1]) {
+			t.Errorf("docs/guarantees.md names %s, which there is not", n[1])
+		}
+	}
 }

@@ -104,8 +104,9 @@ func (q *request) write(in any) error {
 	}
 	var out any
 	id := q.callID()
+	status, _ := q.form.Get("Status")
 	o := q.h.Commit(q.r.Context(), &Write{
-		CallID: id, Account: first.Account, Reduces: reduces(q.op.Name),
+		CallID: id, Account: first.Account, Reduces: reduces(q.op.Name, status),
 		Admit: func(r record.Reader, now time.Time) error {
 			return authn.Recheck(r, q.caller, now)
 		},
@@ -213,15 +214,15 @@ func secretParameter(name string) bool {
 	return false
 }
 
-// reduces says whether an operation takes something away, by its verb: such
-// calls may use the reserved tenth of the store.
-func reduces(name string) bool {
+// reduces says whether a call takes something away, by its verb or because it
+// deactivates a credential: such calls may use the reserved tenth of the store.
+func reduces(name, status string) bool {
 	for _, verb := range []string{"Delete", "Detach", "Remove", "Untag", "Deactivate"} {
 		if strings.HasPrefix(name, verb) {
 			return true
 		}
 	}
-	return false
+	return strings.HasPrefix(name, "Update") && status == "Inactive"
 }
 
 // relayTimeout bounds a relayed write: the control plane's bound for the

@@ -174,8 +174,13 @@ func TestAnOperationThatTakesSomethingAwayMayUseTheReserve(t *testing.T) {
 		t.Errorf("%d %s, reduces %v", r.Code, r.Body, w.last.Reduces)
 	}
 	for name, want := range map[string]bool{"DetachUserPolicy": true, "RemoveUserFromGroup": true, "UntagRole": true, "DeactivateMFADevice": true, "CreateUser": false, "UpdateAccessKey": false} {
-		if reduces(name) != want {
+		if reduces(name, "") != want {
 			t.Errorf("%s: %v", name, !want)
+		}
+	}
+	for status, want := range map[string]bool{"Inactive": true, "Active": false} {
+		if reduces("UpdateAccessKey", status) != want {
+			t.Errorf("a key that becomes %s: %v", status, !want)
 		}
 	}
 }
