@@ -2,6 +2,7 @@ package authn_test
 
 import (
 	"crypto/ed25519"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -402,5 +403,45 @@ func TestAKeptSessionsCallerIsOfTheViewThatItIsAskedOn(t *testing.T) {
 	edit(w, record.SigningKeys, record.None, w.minter.ID, func(k *record.SigningKey) { k.Revoked = true })
 	if _, err := w.ask(s); code(t, err) != badToken {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestARefusalByAViewThatIsBehindTheSessionIsInDoubtAndAnAllowStands (protocol
+// rule 15): what the view lacks may be what the session rests on.
+func TestARefusalByAViewThatIsBehindTheSessionIsInDoubtAndAnAllowStands(t *testing.T) {
+	for _, x := range []struct {
+		name   string
+		change func(h *session.Header, c *session.Claims)
+		code   string
+		doubt  bool
+	}{
+		{"known", func(*session.Header, *session.Claims) {}, "", false},
+		{"of a role that is not there", func(_ *session.Header, c *session.Claims) { c.Principal = "AROAUNKNOWNUNKNOWN00" }, badToken, true},
+		{"of a key that is not there", func(_ *session.Header, c *session.Claims) { c.ParentKey = "AKIAUNKNOWNUNKNOWN00" }, badToken, true},
+		{"of a minter's key that is not there", func(h *session.Header, _ *session.Claims) { h.KeyID = "unknown" }, badToken, true},
+		{"that has ended", func(_ *session.Header, c *session.Claims) { c.Issued, c.Expires = c.Issued-7200, c.Expires-7200 }, "ExpiredToken", false},
+	} {
+		for _, ahead := range []uint64{0, 1} {
+			w := newWorld(t)
+			s := w.session(func(h *session.Header, c *session.Claims) {
+				x.change(h, c)
+				h.Rests = w.view.Head.Index + ahead
+			})
+			_, err := w.ask(s)
+			var behind *authn.Behind
+			if x.code == "ExpiredToken" && code(t, err) == badToken {
+				continue // issued before its key
+			}
+			if got := code(t, err); got != x.code || errors.As(err, &behind) != (x.doubt && ahead > 0) {
+				t.Errorf("%s, %d ahead: %q (%v), in doubt: %v", x.name, ahead, got, err, behind)
+			}
+			if behind != nil && behind.Rests != w.view.Head.Index+1 {
+				t.Errorf("%s rests on %d", x.name, behind.Rests)
+			}
+			s.secret = "wrong"
+			if _, err := w.ask(s); errors.As(err, &behind) && code(t, err) == badSignature {
+				t.Errorf("%s: a wrong signature is in doubt", x.name)
+			}
+		}
 	}
 }

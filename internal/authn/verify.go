@@ -120,8 +120,32 @@ type found struct {
 	public []byte // for SigV4A; nil: derive it from the secret
 }
 
-// verify finds the credential, checks the signature, and makes the caller.
+// Behind is a refusal by a view that is older than what the session rests on:
+// it may be wrong, so that nobody is told it as a refusal (protocol rule 15).
+type Behind struct {
+	Rests uint64 // index that the session rests on
+	Err   error  // what the view says
+}
+
+func (e *Behind) Error() string { return e.Err.Error() }
+func (e *Behind) Unwrap() error { return e.Err }
+
+// verify is prove, whose refusals are in doubt where the view is behind.
 func (a *Verifier) verify(v *view.View, req *sigv4.Request, p sigv4.Presented, profile sigv4.Profile, now time.Time) (*Caller, error) {
+	c, err := a.prove(v, req, p, profile, now)
+	var f *fault.Error // a wrong signature and the end of a session are wrong at every view
+	if !errors.As(err, &f) || f.Kind != fault.InvalidClientTokenId && f.Kind != fault.AccessDenied ||
+		a.Ring == nil || p.SessionToken == "" || !strings.HasPrefix(p.AccessKeyID, keyring.Temporary) {
+		return c, err
+	}
+	if t, opens := a.tokens.open(v, p.SessionToken, p.AccessKeyID, a.Ring); opens == nil && t.Rests > v.Head.Index {
+		return nil, &Behind{t.Rests, err}
+	}
+	return c, err
+}
+
+// prove finds the credential, checks the signature, and makes the caller.
+func (a *Verifier) prove(v *view.View, req *sigv4.Request, p sigv4.Presented, profile sigv4.Profile, now time.Time) (*Caller, error) {
 	if a.Ring == nil {
 		return nil, errToken
 	}

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holdfast-iam/holdfast/internal/authn"
+	"github.com/holdfast-iam/holdfast/internal/fault"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/view"
 	"github.com/holdfast-iam/holdfast/sigv4"
@@ -435,5 +437,33 @@ func TestWhatCannotBeTakenNowSaysWhenToTryAgain(t *testing.T) {
 	w.Commit = func(context.Context, *Write) *Outcome { return &Outcome{Err: errors.New("broken")} }
 	if r := w.do(w.write("g")); r.Code != 500 || r.Header().Get(HeaderRetryAfter) != "" {
 		t.Errorf("%d %v", r.Code, r.Header())
+	}
+}
+
+// TestARefusalOfASessionThatRestsOnMoreThanIsServedIsInDoubt: the view may lack
+// what allows; what allows, an error of the input and a caller whom the view
+// covers are not in doubt (protocol rule 15).
+func TestARefusalOfASessionThatRestsOnMoreThanIsServedIsInDoubt(t *testing.T) {
+	refused, other := fault.AccessDenied.Errorf("no"), fault.NoSuchEntity.Errorf("none")
+	session := func(rests uint64) *authn.Caller { return &authn.Caller{Session: &authn.Session{Rests: rests}} }
+	for name, x := range map[string]struct {
+		caller *authn.Caller
+		err    error
+		want   uint64
+	}{
+		"refused":                          {session(9), refused, 9},
+		"refused, wrapped":                 {session(9), fmt.Errorf("x: %w", refused), 9},
+		"refused by a view that is as new": {session(8), refused, 0},
+		"allowed":                          {session(9), nil, 0},
+		"another error":                    {session(9), other, 0},
+		"no fault":                         {session(9), errCause, 0},
+		"no session":                       {&authn.Caller{}, refused, 0},
+		"nobody":                           {nil, refused, 0},
+		"not authenticated":                {nil, &authn.Behind{Rests: 9, Err: refused}, 9},
+	} {
+		q := &request{caller: x.caller, view: &view.View{Head: record.Head{Index: 8}}}
+		if got := q.restsOn(x.err); got != x.want {
+			t.Errorf("%s: %d, want %d", name, got, x.want)
+		}
 	}
 }

@@ -219,11 +219,24 @@ func (d *Decider) Authorize(ctx context.Context, v *view.View, a *Asker, q *Ques
 		}
 	}
 	if !q.Explain {
-		return d.answer(v, a, subject, proven, &question, d.Authorizer.Decide(v, &question)), nil
+		decision := d.Authorizer.Decide(v, &question)
+		return d.answer(v, a, subject, proven, &question, decision), inDoubt(v, subject, decision)
 	}
 	decision, considered := d.Authorizer.Explain(v, &question)
+	if err := inDoubt(v, subject, decision); err != nil {
+		return nil, err
+	}
 	out := d.answer(v, a, subject, proven, &question, decision)
 	return out, d.explain(v, a, &question, considered, out)
+}
+
+// inDoubt is an error where a view that is behind what the subject's session
+// rests on would deny: it may not know yet what allows (protocol rule 15).
+func inDoubt(v *view.View, subject *authn.Caller, decision policy.Decision) error {
+	if decision.Kind != policy.Allowed && subject.Session != nil && subject.Session.Rests > v.Head.Index {
+		return &authn.Behind{Rests: subject.Session.Rests, Err: fault.AccessDenied.Errorf("This node is behind what the session rests on.")}
+	}
+	return nil
 }
 
 // answer words a decision. Reasons that name another account's policies are

@@ -294,6 +294,10 @@ func words(err error) (code, message string, status int) {
 	if errors.As(err, &s) {
 		err = authn.Fault(s)
 	}
+	var behind *authn.Behind
+	if errors.As(err, &behind) { // what may be wrong is not told as a refusal
+		err = fault.ServiceUnavailable.Errorf("This node is behind what the session rests on.")
+	}
 	var f *fault.Error
 	if errors.As(err, &f) {
 		return f.Kind.Code, f.Message, f.Kind.Status
