@@ -127,5 +127,5 @@ func sortedIndex(p *Part) *orderedIndex {
 	for i, term := range p.Terms {
 		m.Load(term, p.Entries[i].Key) // also right for terms out of order, only slower
 	}
-	return m
+	return cut(m)
 }

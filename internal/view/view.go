@@ -145,9 +145,17 @@ func Build(seed []byte, entries iter.Seq[*record.Entry], workers int) *State {
 		for _, it := range list {
 			m.Load(it.key, it.entry.Key)
 		}
-		s.sorted[name] = m
+		s.sorted[name] = cut(m)
 	}
 	return s
+}
+
+// cut returns a loaded index in nodes of their own size. Those that Load split
+// keep the room of whole ones, twice what they hold.
+func cut(m *orderedIndex) *orderedIndex {
+	m = m.Copy()
+	m.ScanMut(func(string, record.Key) bool { return true })
+	return m
 }
 
 // bulk builds a tree of unsorted items; the top level's parts side by side.
