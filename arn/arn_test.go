@@ -62,3 +62,20 @@ func FuzzGlob(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"arn:aws:iam::111122223333:user/a", "arn:aws:s3:::b:c:d", "arn::::::", "arn:aws:x:y:z", "::::::", "arn:aws:s3:::*"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		a, err := Parse(s)
+		switch {
+		case err != nil && a != (ARN{}):
+			t.Fatalf("%q is refused and still something: %+v", s, a)
+		case err == nil && (a.String() != s || a.Partition == "" || a.Service == "" || a.Resource == "" || len(s) > MaxLength):
+			t.Fatalf("%q parses as %+v", s, a)
+		case err == nil && strings.Contains(a.Partition+a.Service+a.Region+a.Account, ":"):
+			t.Fatalf("%q: a part holds a colon: %+v", s, a)
+		}
+	})
+}
