@@ -138,6 +138,7 @@ func TestWhatAWSWouldNotStoreIsInvalid(t *testing.T) {
 		identity = `"Effect":"Allow","Action":"s3:*","Resource":"*"`
 		trust    = `"Effect":"Allow","Action":"sts:AssumeRole"`
 		account  = `,"Principal":{"AWS":"111122223333"}`
+		everyone = `,"Principal":"*"`
 	)
 	condition := func(c string) string { return statementPolicy(identity + `,"Condition":{` + c + `}`) }
 	two := func(sid string) string {
@@ -150,7 +151,12 @@ func TestWhatAWSWouldNotStoreIsInvalid(t *testing.T) {
 		{Identity, statementPolicy(identity), ""},
 		{Session, statementPolicy(identity), ""},
 		{ServiceControl, statementPolicy(identity), ""},
-		{ResourceControl, statementPolicy(identity), ""},
+		{ResourceControl, statementPolicy(identity + everyone), ""},
+		{ResourceControl, statementPolicy(identity), errNoPrincipal.Error()},
+		{ResourceControl, statementPolicy(identity + account), errEveryone.Error()},
+		{ResourceControl, statementPolicy(identity + `,"Principal":{"AWS":"*"}`), errEveryone.Error()},
+		{ResourceControl, statementPolicy(identity + `,"NotPrincipal":"*"`), errEveryone.Error()},
+		{ResourceControl, statementPolicy(`"Effect":"Deny","NotAction":"s3:*","Resource":"*"` + everyone), errNotAction.Error()},
 		{Resource, statementPolicy(identity + account), ""},
 		{Trust, statementPolicy(trust + account), ""},
 		{Endpoint, statementPolicy(identity), errSyntax.Error()},
@@ -161,7 +167,7 @@ func TestWhatAWSWouldNotStoreIsInvalid(t *testing.T) {
 		{Identity, `{"Version":"2008-10-17","Statement":{` + identity + `}}`, ""},
 		{Identity, `{"Statement":{` + identity + `}}`, ""},
 		{ServiceControl, `{"Statement":{` + identity + `}}`, errNoVersion.Error()},
-		{ResourceControl, `{"Version":"2008-10-17","Statement":{` + identity + `}}`, errNoVersion.Error()},
+		{ResourceControl, `{"Version":"2008-10-17","Statement":{` + identity + everyone + `}}`, errNoVersion.Error()},
 		{Identity, `{"Version":"2012-10-17","Statement":[]}`, errStatement.Error()},
 		{Identity, `{"Version":"2012-10-17"}`, errStatement.Error()},
 		{Identity, two("s"), errSids.Error()},

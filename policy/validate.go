@@ -13,6 +13,10 @@ var (
 	errStatement   = errors.New("Syntax error: policy must contain at least one statement.")
 	errPrincipal   = errors.New("Policy document should not specify a principal.")
 	errNoPrincipal = errors.New("Missing required field Principal")
+	// An RCP speaks of everyone and names its actions (AWS Organizations User
+	// Guide, "RCP syntax").
+	errEveryone    = errors.New(`The principal of a resource control policy must be "*".`)
+	errNotAction   = errors.New("A resource control policy must not have NotAction.")
 	errNoAction    = errors.New("Missing required field Action")
 	errNoResource  = errors.New("Policy statement must contain resources.")
 	errHasResource = errors.New("Has prohibited field Resource")
@@ -63,6 +67,8 @@ func (s *statement) validate(t Type) error {
 		return errSidForm
 	case !s.hasAction || len(s.actions) == 0:
 		return errNoAction
+	case t == ResourceControl && s.notAction:
+		return errNotAction
 	}
 	if err := s.validatePrincipal(t); err != nil {
 		return err
@@ -84,7 +90,7 @@ func (s *statement) validate(t Type) error {
 }
 
 func (s *statement) validatePrincipal(t Type) error {
-	wants := t == Resource || t == Trust
+	wants := t == Resource || t == Trust || t == ResourceControl
 	switch {
 	case wants && s.principal == nil:
 		return errNoPrincipal
@@ -92,6 +98,8 @@ func (s *statement) validatePrincipal(t Type) error {
 		return errPrincipal
 	case s.principal == nil:
 		return nil
+	case t == ResourceControl && (s.not || !s.principal.everyone):
+		return errEveryone
 	case t == Trust && s.not && s.effect == "Allow":
 		return errors.New("Allow with NotPrincipal is not allowed.")
 	}

@@ -139,8 +139,11 @@ func good(kind policy.Type) []source.Member {
 	default:
 		list = append(list, member("Action", text("s3:GetObject")), member("Resource", text("*")))
 	}
-	if kind == policy.Trust || kind == policy.Resource {
+	switch kind {
+	case policy.Trust, policy.Resource:
 		list = append(list, member("Principal", object(member("AWS", text("111122223333")))))
+	case policy.ResourceControl:
+		list = append(list, member("Principal", text("*")))
 	}
 	return list
 }
@@ -209,7 +212,7 @@ func (s *statement) probes(kind policy.Type, tell func(*source.Node, string, pro
 				}
 			}
 		case "Principal", "NotPrincipal":
-			s.principalProbes(kind, m, tell)
+			s.principalProbes(m, tell)
 		}
 	}
 	for _, c := range s.conditions {
@@ -221,14 +224,7 @@ func (s *statement) probes(kind policy.Type, tell func(*source.Node, string, pro
 	}
 }
 
-// principalProbes: an RCP's Principal is "*" alone (AWS Organizations User
-// Guide, "RCP syntax"), which the engine does not ask for.
-func (s *statement) principalProbes(kind policy.Type, m source.Member, tell func(*source.Node, string, probe)) {
-	if kind == policy.ResourceControl {
-		if s.principals.everyone && !s.principals.not {
-			return
-		}
-	}
+func (s *statement) principalProbes(m source.Member, tell func(*source.Node, string, probe)) {
 	effect := "Deny"
 	if s.allow {
 		effect = "Allow"

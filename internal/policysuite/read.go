@@ -321,7 +321,7 @@ func (r *reader) readList(n *yaml.Node, t policy.Type) (list []*document, err er
 // such check.
 func (d *document) valid(t policy.Type) error {
 	switch t {
-	case policy.Endpoint, policy.ResourceControl:
+	case policy.Endpoint:
 		return nil
 	case policy.Resource:
 		if d.parsed.Validate(policy.Trust) == nil {
