@@ -289,10 +289,10 @@ func randomOperator(r *rand.Rand) (operator, key string, values []string) {
 	if chance(r, 1) {
 		values = []string{}
 	}
-	if chance(r, 20) && operator != "Null" || chance(r, 1) {
+	if chance(r, 25) && operator != "Null" || chance(r, 1) {
 		operator += "IfExists"
 	}
-	if key == "aws:TagKeys" && chance(r, 70) || chance(r, 8) {
+	if key == "aws:TagKeys" && chance(r, 70) || chance(r, 15) {
 		operator = pick(r, []string{"ForAllValues:", "ForAnyValue:"}) + operator
 	}
 	if chance(r, 2) {
