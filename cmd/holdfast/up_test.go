@@ -319,6 +319,19 @@ func TestAStartThatCannotBeIsOneSentenceAndExit2(t *testing.T) {
 	}
 }
 
+func TestAPathTooLongForASocketIsOneSentenceAndExit2(t *testing.T) {
+	long := filepath.Join(t.TempDir(), strings.Repeat("d", 70))
+	if err := os.Mkdir(long, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(build(t), "up", "--data", filepath.Join(long, "data"))
+	cmd.Env = append(os.Environ(), "TMPDIR="+long)
+	out, err := cmd.CombinedOutput()
+	if err == nil || cmd.ProcessState.ExitCode() != 2 || bytes.Count(out, []byte("\n")) != 1 || !strings.Contains(string(out), "set TMPDIR to a shorter directory") {
+		t.Errorf("exit %d\n%s", cmd.ProcessState.ExitCode(), out)
+	}
+}
+
 func TestEnvPrintsFalseOnAnErrorSoThatNothingRunsAgainstAWS(t *testing.T) {
 	bin := build(t)
 	cmd := exec.Command("bash", "-c", `eval "$(`+bin+` env)" && echo reached`)

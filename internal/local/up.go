@@ -63,6 +63,9 @@ func (u *Up) Open() error {
 	if err := u.Layout.Make(); err != nil {
 		return err
 	}
+	if run := u.Layout.Run(); len(run) > maxSocketDir {
+		return fmt.Errorf("socket directory %s is too long for a unix socket: set TMPDIR to a shorter directory, or take a data directory with a short path", run)
+	}
 	u.lock, err = fileutil.TryLockFile(u.Layout.lock(), os.O_RDWR|os.O_CREATE, 0o600)
 	if errors.Is(err, fileutil.ErrLocked) {
 		return fmt.Errorf("data directory %s is in use by another `holdfast up`", u.Layout.Dir)

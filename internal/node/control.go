@@ -101,7 +101,7 @@ func (c *Control) open(ctx context.Context) (*store.Etcd, error) {
 	c.hub = &feed.Hub{Now: time.Now, Heartbeat: c.heartbeat}
 	floor := c.Config.FloorBytes
 	if floor == 0 {
-		floor = 256 << 20
+		floor = defaultFloor
 	}
 	head := c.keys.HeadKey() // once: to derive it costs as much as to sign
 	c.writer = &store.Writer{KV: kv, Node: c.keys.ID, Sign: func(h *record.Head) { h.Sign(head) }, Now: time.Now, Log: c.Log,

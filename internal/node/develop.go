@@ -32,6 +32,9 @@ const (
 	adminName      = "admin"
 )
 
+// defaultFloor is the free disk space, in bytes, below which writes are refused.
+const defaultFloor = 256 << 20
+
 // nodeKeysFile is where a node keeps its secrets, in its directory.
 const nodeKeysFile = "node.key"
 
@@ -45,6 +48,9 @@ func Develop(o local.Options) (*local.Marker, error) {
 		o.Regions = []string{DefaultRegion}
 	}
 	o.Zones = max(o.Zones, 1)
+	if free := freeBytes(o.Layout.Dir); free < defaultFloor {
+		return nil, fmt.Errorf("the disk has %d MiB free: below %d MiB the control plane takes no writes", free>>20, defaultFloor>>20)
+	}
 	d := &development{Options: o, now: time.Now(), tx: view.Empty(nil).Begin()}
 	if err := d.make(); err != nil {
 		return nil, err

@@ -15,8 +15,11 @@ func bounded(s *record.Service, q *Question) error {
 	if !slices.ContainsFunc(s.Actions, func(p string) bool { return strings.HasPrefix(record.Fold(q.Action), record.Fold(p)) }) {
 		return fault.AccessDenied.Errorf("Service %s may ask only about actions that begin with %s.", s.Name, strings.Join(s.Actions, ", "))
 	}
-	if strings.ContainsAny(q.Action, "*?") {
+	switch service, name, _ := strings.Cut(q.Action, ":"); {
+	case strings.ContainsAny(q.Action, "*?"):
 		return fault.InvalidParameterValue.Errorf("The action %q is a pattern; ask about one action.", q.Action)
+	case service == "" || name == "":
+		return fault.InvalidParameterValue.Errorf("The action %q is not of the form service:Name.", q.Action)
 	}
 	if !slices.ContainsFunc(s.Resources, func(p string) bool { return arn.Match(p, q.Resource) }) {
 		return fault.AccessDenied.Errorf("Service %s may ask only about resources like %s.", s.Name, strings.Join(s.Resources, ", "))
