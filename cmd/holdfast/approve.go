@@ -72,7 +72,7 @@ func approveCommand() *cobra.Command {
 		if err := operator.Approve(c, key); err != nil {
 			return usage(err)
 		}
-		client, err := operator.Dial(layout.OperatorSocket(), key)
+		client, err := operator.Dial(layout.OperatorSockets(), key)
 		if err != nil {
 			return usage(err)
 		}

@@ -31,7 +31,7 @@ func execute(cmd *cobra.Command, name string, arguments, out any) error {
 	if file := propose(cmd); file != "" {
 		return proposed(cmd, key, name, arguments, file)
 	}
-	client, err := operator.Dial(layout.OperatorSocket(), key)
+	client, err := operator.Dial(layout.OperatorSockets(), key)
 	if err != nil {
 		return usage(err)
 	}

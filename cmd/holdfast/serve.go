@@ -18,16 +18,20 @@ func serveCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "serve", Short: "Run one node from a configuration file"}
 	for _, role := range []string{"control", "region"} {
 		var file string
+		var etcd []string
 		sub := &cobra.Command{Use: role, Short: "Run a " + role + " node", Args: cobra.NoArgs,
-			RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), role, file) }}
+			RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), role, file, etcd) }}
 		sub.Flags().StringVar(&file, "config", "", "configuration file (JSON)")
+		if role == "control" {
+			sub.Flags().StringSliceVar(&etcd, "etcd-endpoints", nil, "URLs of an external etcd cluster, comma separated; wins over the file's etcdEndpoints")
+		}
 		_ = sub.MarkFlagRequired("config") // the flag exists
 		cmd.AddCommand(sub)
 	}
 	return cmd
 }
 
-func serve(ctx context.Context, role, file string) error {
+func serve(ctx context.Context, role, file string, etcd []string) error {
 	debug.SetTraceback("none") // no memory of ours in a crash report (lesson L20)
 	in, err := config.Inherit()
 	if err != nil {
@@ -36,6 +40,12 @@ func serve(ctx context.Context, role, file string) error {
 	c, err := config.Load(file)
 	if err != nil {
 		return usage(err)
+	}
+	if len(etcd) > 0 {
+		c.EtcdEndpoints = etcd
+		if err := c.Check(); err != nil {
+			return usage(err)
+		}
 	}
 	if c.Role != role {
 		return usage(fmt.Errorf("%s is of a %s node", file, c.Role))

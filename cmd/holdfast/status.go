@@ -40,7 +40,7 @@ func deployment(cmd *cobra.Command) (*local.Addresses, error) {
 
 func askAll(ctx context.Context, a *local.Addresses) []nodeStatus {
 	var all []nodeStatus
-	for _, n := range append([]local.NodeAddresses{a.Control}, a.Regions...) {
+	for _, n := range a.All() {
 		s := nodeStatus{NodeAddresses: n}
 		status, err := askNode(ctx, n.Admin)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -43,8 +44,12 @@ type Config struct {
 	Operator string `json:"operator,omitempty"`
 	// Run is a short directory for sockets of this node's own (the store's).
 	Run string `json:"run,omitempty"`
-	// Control is HOST:PORT of the control plane's peer listener (Region nodes).
+	// Control is HOST:PORT of the peer listener of a control plane of one node
+	// (Region nodes).
 	Control string `json:"control,omitempty"`
+	// Controls is HOST:PORT of the peer listener of each control-plane node, by
+	// the node's name: in its place, and on the control-plane nodes themselves.
+	Controls map[string]string `json:"controls,omitempty"`
 	// Root is the SHA-256 of the root's public key, hex: what this node
 	// trusts before it has heard anything.
 	Root string `json:"root,omitempty"`
@@ -63,6 +68,16 @@ type Config struct {
 	// TLSCert and TLSKey are PEM files for the api and decide listeners.
 	TLSCert string `json:"tlsCert,omitempty"`
 	TLSKey  string `json:"tlsKey,omitempty"`
+	// EtcdMembers is HOST:PORT of the etcd member that each control-plane node
+	// embeds, by the node's name; absent: this node's is alone. EtcdCA,
+	// EtcdCert and EtcdKey are PEM files of etcd's own authority.
+	EtcdMembers map[string]string `json:"etcdMembers,omitempty"`
+	// EtcdEndpoints are the URLs of an etcd cluster that somebody else runs, in
+	// place of embedded members; https ones with the three files.
+	EtcdEndpoints []string `json:"etcdEndpoints,omitempty"`
+	EtcdCA        string   `json:"etcdCA,omitempty"`
+	EtcdCert      string   `json:"etcdCert,omitempty"`
+	EtcdKey       string   `json:"etcdKey,omitempty"`
 	// QuotaBytes limits the store; 0 means 4 GiB.
 	QuotaBytes int64 `json:"quotaBytes,omitempty"`
 	// FloorBytes is the free disk space below which writes are refused;
@@ -130,7 +145,7 @@ func exactKeys(b []byte) error {
 
 // resolve makes relative paths relative to the file's directory.
 func (c *Config) resolve(dir string) {
-	for _, p := range []*string{&c.Dir, &c.Operator, &c.Run, &c.Invite, &c.KEK, &c.Genesis, &c.TLSCert, &c.TLSKey} {
+	for _, p := range []*string{&c.Dir, &c.Operator, &c.Run, &c.Invite, &c.KEK, &c.Genesis, &c.TLSCert, &c.TLSKey, &c.EtcdCA, &c.EtcdCert, &c.EtcdKey} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}
@@ -151,8 +166,11 @@ func (c *Config) Check() error {
 	switch c.Role {
 	case "control":
 		need("kek", c.KEK)
+		errs = append(errs, c.checkEtcd())
 	case "region":
-		need("control", c.Control)
+		if len(c.Controls) == 0 {
+			need("control", c.Control)
+		}
 	default:
 		errs = append(errs, fmt.Errorf(`"role" is %q, want "control" or "region"`, c.Role))
 	}
@@ -171,6 +189,40 @@ func (c *Config) Check() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// checkEtcd says what is wrong with where the store is.
+func (c *Config) checkEtcd() error {
+	several, external := len(c.EtcdMembers) > 0, len(c.EtcdEndpoints) > 0
+	secure := several
+	for _, e := range c.EtcdEndpoints {
+		u, err := url.Parse(e)
+		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+			return fmt.Errorf(`"etcdEndpoints": %q is no URL such as https://10.0.0.1:2379`, e)
+		}
+		secure = secure || u.Scheme == "https"
+		if u.Scheme == "http" && !Loopback(u.Host) {
+			return fmt.Errorf(`"etcdEndpoints": %s is plain HTTP and not loopback`, e)
+		}
+	}
+	switch {
+	case several && external:
+		return errors.New(`"etcdMembers" and "etcdEndpoints" exclude each other`)
+	case secure && (c.EtcdCA == "" || c.EtcdCert == "" || c.EtcdKey == ""):
+		return errors.New(`"etcdCA", "etcdCert" and "etcdKey" are missing: etcd's members and clients prove themselves to each other`)
+	case (several || external) && len(c.Controls) == 0:
+		return errors.New(`"controls" is missing: the control-plane nodes ask each other`)
+	}
+	return nil
+}
+
+// ControlNodes is where the control-plane nodes listen to other nodes, by name.
+// Of a lone one the name may be another.
+func (c *Config) ControlNodes() map[string]string {
+	if len(c.Controls) == 0 {
+		return map[string]string{"control": c.Control}
+	}
+	return c.Controls
 }
 
 // Loopback says whether a HOST:PORT is reachable from this machine alone.

@@ -27,13 +27,17 @@ const (
 	heartbeatEach = 500 * time.Millisecond
 )
 
-// Hub serves followers on the committing process.
+// Hub serves followers on a control-plane node. Any node's may be followed; the
+// in-sync set is the one of the node that sequences, so a Region node follows
+// that one where it can.
 type Hub struct {
 	peerpb.UnimplementedFeedServer
 	Now func() time.Time
 	// Heartbeat returns the head as a linearizable read found it just now,
 	// signed with the present time.
 	Heartbeat func(context.Context) (*record.Beat, error)
+	// Refresh has this node see the newest head; nil: it is the only one.
+	Refresh func(context.Context)
 
 	mu      sync.Mutex
 	ring    *Ring
@@ -49,6 +53,21 @@ func (h *Hub) Start(v *view.View) {
 	defer h.mu.Unlock()
 	h.ring, h.changed, h.answers = NewRing(v, ringBatches), make(chan struct{}), map[uint64]chan []string{}
 	h.set = NewInSync(Followers(v), v.Head.Index, h.Now())
+}
+
+// Started says whether the hub has its first view.
+func (h *Hub) Started() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ring != nil
+}
+
+// TakeOver says that this node has just made its first commit as the one that
+// sequences; Publish of that commit follows.
+func (h *Hub) TakeOver() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.answer(h.set.Step(TakenOver{h.ring.View().Head.Index}, h.Now()))
 }
 
 // Followers lists the enrolled, unfenced Region nodes of a view. A record that
@@ -168,13 +187,28 @@ func (h *Hub) acknowledge(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down
 // greet sends a snapshot to a follower that the ring cannot serve, and returns
 // the index from which it goes on.
 func (h *Hub) greet(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down], hello *peerpb.Hello) (uint64, error) {
-	h.mu.Lock()
-	v, resume := h.ring.View(), h.ring.Resumes(hello)
-	h.mu.Unlock()
-	if resume {
+	v, resume := h.from(hello)
+	if ahead(hello, v) && h.Refresh != nil { // it heard more from another node
+		h.Refresh(stream.Context())
+		v, resume = h.from(hello)
+	}
+	switch {
+	case resume:
 		return hello.Index, nil
+	case ahead(hello, v):
+		return 0, status.Error(codes.Unavailable, "this node is behind its follower")
 	}
 	return v.Head.Index, Snapshot(v, stream.Send)
+}
+
+func (h *Hub) from(hello *peerpb.Hello) (*view.View, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ring.View(), h.ring.Resumes(hello)
+}
+
+func ahead(hello *peerpb.Hello, v *view.View) bool {
+	return hello.Lineage == v.Head.Lineage && hello.Index > v.Head.Index
 }
 
 // pump sends batches as they are published, and heartbeats between them.
@@ -227,12 +261,12 @@ func (h *Hub) admits(node string) bool {
 	return err == nil && !n.Fenced
 }
 
-// beat sends a heartbeat when the head can be read; without quorum there is
-// none, and the follower's age grows.
+// beat sends a heartbeat when the head can be read. Without quorum there is none,
+// and the follower's age grows; it hears that somebody is there.
 func (h *Hub) beat(ctx context.Context, stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down]) error {
 	head, err := h.Heartbeat(ctx)
 	if err != nil {
-		return nil
+		return stream.Send(&peerpb.Down{Frame: &peerpb.Down_Ready{Ready: &peerpb.Ready{}}})
 	}
 	b, err := record.Marshal(head)
 	if err != nil {

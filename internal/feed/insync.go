@@ -31,6 +31,8 @@ type (
 		ID    uint64
 		Index uint64
 	}
+	// TakenOver says that this node sequences from now on, on top of an index.
+	TakenOver struct{ Index uint64 }
 	// Tick lets time pass.
 	Tick struct{}
 )
@@ -106,10 +108,22 @@ func (s *InSync) Step(event any, now time.Time) []Answered {
 		s.recent = append(s.recent, published{e.Index, now})
 	case Acked:
 		s.ack(e, now)
+	case TakenOver:
+		s.takenOver(e.Index, now)
 	case Asked:
 		s.waiting = append(s.waiting, waiter{e, now})
 	}
 	return s.settle(now)
+}
+
+// takenOver makes every node a member for one lease: whoever sequenced before may
+// have granted it just now, and may have answered all of the log. What a node
+// has acknowledged stays true.
+func (s *InSync) takenOver(index uint64, now time.Time) {
+	s.latest, s.due, s.recent = max(s.latest, index), max(s.due, index), nil
+	for _, m := range s.members {
+		*m = member{acked: m.acked, in: true, lease: now.Add(Lease), hold: firstHold}
+	}
 }
 
 func (s *InSync) ack(e Acked, now time.Time) {

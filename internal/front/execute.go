@@ -105,8 +105,8 @@ func (q *request) write(in any) error {
 	var out any
 	id := q.callID()
 	status, _ := q.form.Get("Status")
-	o := q.h.Commit(q.r.Context(), &Write{
-		CallID: id, Account: first.Account, Reduces: reduces(q.op.Name, status),
+	w := &Write{
+		CallID: id, Account: first.Account, Reduces: reduces(q.op.Name, status), Insist: q.insist,
 		Admit: func(r record.Reader, now time.Time) error {
 			return authn.Recheck(r, q.caller, now)
 		},
@@ -122,7 +122,18 @@ func (q *request) write(in any) error {
 			}
 			return q.private(tx, id, out)
 		},
-	})
+	}
+	o := q.h.Commit(q.r.Context(), w)
+	if o.Moved { // since it was asked who sequences
+		if answered, err := q.relay(); answered || err != nil {
+			return err
+		}
+		if !q.insist { // it was handed on to this node: once is enough
+			return Unavailable("another node takes changes now")
+		}
+		w.Insist = true
+		o = q.h.Commit(q.r.Context(), w)
+	}
 	if o.Err != nil {
 		return o.Err
 	}
@@ -229,9 +240,9 @@ func reduces(name, status string) bool {
 // in-sync set and a queue.
 const relayTimeout = 10 * time.Second
 
-// relay hands the write to the control plane as it came, unverified, and its
-// answer back as it is.
-func (q *request) relay() error {
+// relay hands the write as it came, unverified, to the node that commits it, and
+// its answer back as it is. False: it is to be run here.
+func (q *request) relay() (answered bool, err error) {
 	m := &Relayed{Method: q.r.Method, Target: q.r.RequestURI, Host: q.r.Host, Body: q.body,
 		Source: q.r.RemoteAddr, Secure: q.r.TLS != nil, Arrived: q.start}
 	for name, values := range q.r.Header {
@@ -243,11 +254,15 @@ func (q *request) relay() error {
 	defer cancel()
 	reply, err := q.h.Relay(ctx, m)
 	if err != nil {
-		return err
+		return false, err
+	}
+	if reply.Here {
+		q.insist = reply.Insist
+		return false, nil
 	}
 	for _, kv := range reply.Header {
 		q.w.Header()[kv[0]] = []string{kv[1]}
 	}
 	q.send(reply.Status, reply.Body)
-	return nil
+	return true, nil
 }

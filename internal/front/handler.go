@@ -42,10 +42,10 @@ type Handler struct {
 	// Await waits until the node serves an index, or ctx ends; nil: it never
 	// is behind.
 	Await func(ctx context.Context, index uint64) error
-	// Relay hands a write to the control plane as it came. Nil on the
-	// control plane.
+	// Relay hands a write as it came to the node that commits it. Nil where
+	// there is no other.
 	Relay func(context.Context, *Relayed) (*Reply, error)
-	// Commit has the sequencer run a write. Nil in a Region.
+	// Commit has this node's sequencer run a write. Nil in a Region.
 	Commit func(context.Context, *Write) *Outcome
 	// Doors answers the decision doors' paths; nil: there are none here.
 	Doors http.Handler
@@ -110,6 +110,9 @@ type Reply struct {
 	Status int
 	Header [][2]string
 	Body   []byte
+	// Here has this node run the write itself, in place of all that; Insist
+	// also while another node sequences, which did not answer.
+	Here, Insist bool
 }
 
 // Write is one call for the sequencer.
@@ -117,6 +120,7 @@ type Write struct {
 	CallID  string // hash, hex
 	Account string
 	Reduces bool // takes something away: deletion, deactivation
+	Insist  bool // run it here also while another node sequences
 	Admit   func(r record.Reader, now time.Time) error
 	Apply   func(tx record.Tx, now time.Time, index uint64) (private []byte, err error)
 }
@@ -124,6 +128,7 @@ type Write struct {
 // Outcome is what became of a Write.
 type Outcome struct {
 	Err      error
+	Moved    bool   // nothing happened: another node sequences
 	Index    uint64 // 0: nothing was committed
 	Lineage  string
 	Replayed bool

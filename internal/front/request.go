@@ -37,6 +37,7 @@ type request struct {
 	door    string // which decision door, when it is one
 	caller  *authn.Caller
 	view    *view.View
+	insist  bool // run the write here also while another node sequences
 	status  int
 	code    string
 }
@@ -80,7 +81,9 @@ func (q *request) serve() error {
 		return err
 	}
 	if q.op.Effect == api.Write && q.h.Relay != nil {
-		return q.relay()
+		if answered, err := q.relay(); answered || err != nil {
+			return err
+		}
 	}
 	v, err := q.h.View(q.r.Context())
 	if err != nil {

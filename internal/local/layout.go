@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Layout names the files of a data directory.
@@ -26,15 +27,30 @@ type Marker struct {
 	Regions []string `json:"regions"`
 	Zones   int      `json:"azs"`
 	Root    string   `json:"root"` // hex SHA-256 of the root's public key
+	// Etcd is HOST:PORT of each control-plane node's etcd member, by the node's
+	// name; absent: there is one control-plane node, and it is named control.
+	Etcd map[string]string `json:"etcd,omitempty"`
 }
 
 // Addresses is run/addresses.json, written at every start before anything
 // answers: the HOST:PORT of each listener.
 type Addresses struct {
 	Supervisor int             `json:"pid"`
-	Control    NodeAddresses   `json:"control"`
+	Control    NodeAddresses   `json:"control"`            // the first
+	Controls   []NodeAddresses `json:"controls,omitempty"` // all, where there are several
 	Regions    []NodeAddresses `json:"regions"`
 	Operator   string          `json:"operator"` // unix socket
+}
+
+// All lists every node, the control plane's first.
+func (a Addresses) All() []NodeAddresses { return append(a.ControlNodes(), a.Regions...) }
+
+// ControlNodes lists the control plane's nodes.
+func (a Addresses) ControlNodes() []NodeAddresses {
+	if len(a.Controls) > 0 {
+		return slices.Clone(a.Controls)
+	}
+	return []NodeAddresses{a.Control}
 }
 
 // NodeAddresses are the listeners of one node.
@@ -117,8 +133,46 @@ func (l Layout) Run() string {
 // AddressesFile tells clients where to find the deployment.
 func (l Layout) AddressesFile() string { return filepath.Join(l.Dir, "addresses.json") }
 
-// OperatorSocket is the operators' socket.
+// OperatorSocket is the operators' socket of the first control-plane node.
 func (l Layout) OperatorSocket() string { return filepath.Join(l.Run(), "operator.sock") }
+
+// operatorSocket is that of the nth.
+func (l Layout) operatorSocket(n int) string {
+	if n == 0 {
+		return l.OperatorSocket()
+	}
+	return filepath.Join(l.Run(), fmt.Sprintf("operator%d.sock", n+1))
+}
+
+// OperatorSockets are the operators' sockets of a running deployment.
+func (l Layout) OperatorSockets() []string {
+	var a Addresses
+	list := []string{l.OperatorSocket()}
+	if Read(l.AddressesFile(), &a) == nil {
+		for n := 1; n < len(a.Controls); n++ {
+			list = append(list, l.operatorSocket(n))
+		}
+	}
+	return list
+}
+
+// ControlNames names the control plane's nodes: one below three zones, else
+// three.
+func ControlNames(zones int) []string {
+	if zones < 3 {
+		return []string{"control"}
+	}
+	return []string{"controla", "controlb", "controlc"}
+}
+
+// EtcdAuthority is the certificate or key (crt, key) of the etcd members'
+// authority.
+func (l Layout) EtcdAuthority(kind string) string {
+	return filepath.Join(l.Dir, "etcd-authority."+kind)
+}
+
+// EtcdFile is a node's certificate or key for etcd's other members.
+func (l Layout) EtcdFile(node, kind string) string { return filepath.Join(l.Node(node), "etcd."+kind) }
 
 // State of a data directory.
 type State int

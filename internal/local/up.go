@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -22,15 +24,18 @@ type Options struct {
 	Account string
 	Regions []string
 	Zones   int
+	Etcd    map[string]string // as in Marker; chosen at the first start
 }
 
 // Port offsets from --listen's port (DESIGN §7: 4260, and with it 4250 for the
-// control plane, 4360 for decisions, 4450 for peers, 4550 for health).
+// control plane, 4360 for decisions, 4450 for peers, 4550 for health, 4850 for
+// the members of a store that has several).
 const (
 	controlOffset = -10
 	decideOffset  = 100
 	peerOffset    = 190
 	adminOffset   = 290
+	etcdOffset    = 590
 )
 
 // Up is a deployment on this machine.
@@ -104,6 +109,10 @@ func (u *Up) firstStart() (*Marker, error) {
 			return nil, err
 		}
 	}
+	var err error
+	if u.Etcd, err = u.etcdMembers(); err != nil {
+		return nil, err
+	}
 	marker, err := u.Develop(u.Options)
 	if err != nil {
 		return nil, fmt.Errorf("first start in %s: %w", u.Layout.Dir, err)
@@ -162,13 +171,24 @@ func (u *Up) openSockets(m *Marker) error {
 	}
 	u.addresses = Addresses{Supervisor: os.Getpid(), Operator: u.Layout.OperatorSocket()}
 	open := opener{host: host, port: port}
-	control := NodeAddresses{Name: "control"}
-	p := u.process("control", "control")
-	control.API = open.listen(p, "api", controlOffset)
-	control.Peer = open.listen(p, "peer", peerOffset)
-	control.Admin = open.listen(p, "admin", adminOffset)
-	u.addresses.Control = control
-	n := 0
+	release, err := reserve(m.Etcd)
+	if err != nil {
+		return err
+	}
+	defer release()
+	names := controlNames(m)
+	for k, name := range names {
+		a, p := NodeAddresses{Name: name}, u.process(name, "control")
+		a.API = open.listen(p, "api", controlOffset+k)
+		a.Peer = open.listen(p, "peer", peerOffset+k)
+		a.Admin = open.listen(p, "admin", adminOffset+k)
+		u.addresses.Controls = append(u.addresses.Controls, a)
+	}
+	u.addresses.Control = u.addresses.Controls[0]
+	if len(names) == 1 {
+		u.addresses.Controls = nil
+	}
+	n := len(names) - 1
 	for i, region := range m.Regions {
 		shared := map[string]*os.File{}
 		first := NodeAddresses{}
@@ -202,34 +222,103 @@ func (u *Up) process(name, role string) *Process {
 
 // configure writes the nodes' configuration files and the addresses.
 func (u *Up) configure(m *Marker) error {
-	for _, a := range append([]NodeAddresses{u.addresses.Control}, u.addresses.Regions...) {
-		dir := u.Layout.Node(a.Name)
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+	controls := map[string]string{}
+	for _, a := range u.addresses.Controls {
+		controls[a.Name] = a.Peer
+	}
+	for n, a := range u.addresses.ControlNodes() {
+		c := u.common(m, a)
+		c.Role, c.Region, c.Zone, c.Operator, c.Run = "control", m.Regions[0], string(rune('a'+n)), u.Layout.operatorSocket(n), u.Layout.Run()
+		c.KEK, c.Genesis, c.Controls = u.Layout.KEK(), filepath.Join(c.Dir, "genesis.json"), controls
+		if len(m.Etcd) > 0 {
+			c.EtcdMembers, c.EtcdCA = m.Etcd, u.Layout.EtcdAuthority("crt")
+			c.EtcdCert, c.EtcdKey = u.Layout.EtcdFile(a.Name, "crt"), u.Layout.EtcdFile(a.Name, "key")
+		}
+		if err := u.writeConfig(c, a); err != nil {
 			return err
 		}
-		c := config.Config{Role: "region", Dir: dir, Region: a.Region, Zone: zoneOf(a), API: a.API, Decide: a.Decide,
-			Peer: a.Peer, Admin: a.Admin, Root: m.Root, AnyRegion: len(m.Regions) == 1}
-		if a.Name == "control" {
-			c.Role, c.Region, c.Operator, c.Run = "control", m.Regions[0], u.Layout.OperatorSocket(), u.Layout.Run()
-			c.KEK, c.Genesis = u.Layout.KEK(), filepath.Join(dir, "genesis.json")
-		} else {
-			c.Control, c.Invite = u.addresses.Control.Peer, filepath.Join(dir, "invite.json")
-			if err := u.Invite(u.Layout, a.Name, a.Region, c.Zone); err != nil {
-				return err
-			}
+	}
+	for _, a := range u.addresses.Regions {
+		c := u.common(m, a)
+		c.Role, c.Region, c.Zone, c.Decide = "region", a.Region, a.Name[len(a.Region):], a.Decide
+		c.Controls, c.Invite = controls, filepath.Join(c.Dir, "invite.json")
+		if len(controls) == 0 {
+			c.Control = u.addresses.Control.Peer
 		}
-		if err := Write(u.Layout.Config(a.Name), c, 0o600); err != nil {
+		if err := u.writeConfig(c, a); err != nil {
+			return err
+		}
+		if err := u.Invite(u.Layout, a.Name, a.Region, c.Zone); err != nil {
 			return err
 		}
 	}
 	return Write(u.Layout.AddressesFile(), u.addresses, 0o600)
 }
 
-func zoneOf(a NodeAddresses) string {
-	if a.Name == "control" {
-		return "a"
+// common is what the configurations of both planes say.
+func (u *Up) common(m *Marker, a NodeAddresses) *config.Config {
+	return &config.Config{Dir: u.Layout.Node(a.Name), API: a.API, Peer: a.Peer, Admin: a.Admin, Root: m.Root, AnyRegion: len(m.Regions) == 1}
+}
+
+func (u *Up) writeConfig(c *config.Config, a NodeAddresses) error {
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return err
 	}
-	return a.Name[len(a.Region):]
+	return Write(u.Layout.Config(a.Name), c, 0o600)
+}
+
+func controlNames(m *Marker) []string {
+	if len(m.Etcd) == 0 { // also a directory of many zones that an older build made
+		return ControlNames(1)
+	}
+	return slices.Sorted(maps.Keys(m.Etcd))
+}
+
+// etcdMembers chooses where the members of a new deployment listen. Members
+// know each other by it, so it is kept.
+func (u *Up) etcdMembers() (map[string]string, error) {
+	names := ControlNames(u.Zones)
+	if len(names) == 1 {
+		return nil, nil
+	}
+	host, port, err := splitListen(u.Listen)
+	if err != nil {
+		return nil, err
+	}
+	members := map[string]string{}
+	for k, name := range names {
+		own := 0
+		if port != 0 {
+			own = port + etcdOffset + k
+		}
+		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(own)))
+		if err != nil {
+			return nil, fmt.Errorf("cannot listen on port %d for the store of %s: %w; name another with --listen", own, name, cause(err))
+		}
+		defer l.Close() // all at once, so that no two are the same
+		members[name] = l.Addr().String()
+	}
+	return members, nil
+}
+
+// reserve holds the members' addresses while the other sockets are opened, so
+// that none of these takes one.
+func reserve(members map[string]string) (release func(), err error) {
+	var held []net.Listener
+	release = func() {
+		for _, l := range held {
+			l.Close()
+		}
+	}
+	for name, address := range members {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			release()
+			return nil, fmt.Errorf("cannot listen on %s for the store of %s: %w", address, name, cause(err))
+		}
+		held = append(held, l)
+	}
+	return release, nil
 }
 
 // Run keeps the processes until ctx ends; ready is called once, when all have
@@ -305,7 +394,7 @@ func splitListen(listen string) (host string, port int, err error) {
 	if err == nil {
 		port, err = strconv.Atoi(text)
 	}
-	if err != nil || port < 0 || port > 65535-adminOffset-100 || (port > 0 && port+controlOffset < 1) {
+	if err != nil || port < 0 || port > 65535-etcdOffset-100 || (port > 0 && port+controlOffset < 1) {
 		return "", 0, fmt.Errorf("--listen %q is no HOST:PORT that leaves room for the other ports, such as 127.0.0.1:4260", listen)
 	}
 	if !config.Loopback(listen) {

@@ -24,6 +24,8 @@ type Status struct {
 	Records   int      `json:"records"`
 	Format    int      `json:"format"`
 	Horizon   float64  `json:"horizonSeconds,omitempty"` // of the node's signing keys
+	Sequencer string   `json:"sequencer,omitempty"`      // control plane: who made the newest commit that it knows of
+	Term      uint64   `json:"term,omitempty"`           // control plane: and in which term
 	InSync    []string `json:"inSync,omitempty"`         // control plane: nodes that writes wait for
 	Missing   []string `json:"missing,omitempty"`        // control plane: enrolled nodes behind the head
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -22,7 +23,8 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/front"
 	"github.com/holdfast-iam/holdfast/internal/iam"
 	"github.com/holdfast-iam/holdfast/internal/keyring"
-	"github.com/holdfast-iam/holdfast/internal/managed"
+	"github.com/holdfast-iam/holdfast/internal/operator"
+	"github.com/holdfast-iam/holdfast/internal/operator/operatorpb"
 	"github.com/holdfast-iam/holdfast/internal/peer"
 	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -37,13 +39,16 @@ type Control struct {
 	Log       *slog.Logger
 	Ready     func()
 
-	keys    *keyring.NodeKeys
-	ring    *keyring.Ring
-	writer  *store.Writer
-	hub     *feed.Hub
-	front   *front.Handler
-	metrics *Metrics
-	audit   *auditor
+	keys      *keyring.NodeKeys
+	ring      *keyring.Ring
+	writer    *store.Writer
+	hub       *feed.Hub
+	front     *front.Handler
+	metrics   *Metrics
+	audit     *auditor
+	controls  *controls // the control plane's other nodes
+	operators *operators
+	sequenced bool // whether this node made the newest commit; for committed alone
 }
 
 // Run runs the node until ctx ends.
@@ -53,6 +58,7 @@ func (c *Control) Run(ctx context.Context) error {
 		return err
 	}
 	defer kv.Close()
+	defer c.controls.close()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.writer.Run(ctx) })
 	group.Go(func() error { return c.hub.Run(ctx) })
@@ -66,7 +72,7 @@ func (c *Control) Run(ctx context.Context) error {
 		}
 	})
 	if err := c.managedPolicies(ctx); err != nil {
-		return err
+		return errors.Join(err, group.Wait())
 	}
 	group.Go(func() error { return c.markKnown(ctx) })
 	group.Go(func() error { return c.renewKeys(ctx) })
@@ -90,15 +96,47 @@ func (c *Control) open(ctx context.Context) (*store.Etcd, error) {
 	if c.audit, err = openAuditor(c.Config.Dir); err != nil {
 		return nil, err
 	}
+	others := maps.Clone(c.Config.Controls)
+	delete(others, c.keys.ID)
+	c.controls, err = dialControls(others, c.keys.TLS(), func(name string, key ed25519.PublicKey) bool { return pinnedIn(c.writer.View(), name, key) })
+	if err != nil {
+		return nil, err
+	}
+	kv, err := c.openStore(ctx)
+	if err != nil {
+		return nil, errors.Join(err, c.controls.close())
+	}
+	if err := c.load(ctx); err != nil {
+		return nil, errors.Join(err, kv.Close(), c.controls.close())
+	}
+	c.sequenced = c.writer.Sequences()
+	c.hub.Start(c.writer.View())
+	return kv, nil
+}
+
+// probeEach is how often a store of several members is asked whether it can be
+// reached.
+const probeEach = 200 * time.Millisecond
+
+// openStore opens the store where the configuration has it: a lone embedded
+// member, one of several, or somebody else's cluster.
+func (c *Control) openStore(ctx context.Context) (*store.Etcd, error) {
 	quota := c.Config.QuotaBytes
 	if quota == 0 {
 		quota = store.DefaultQuota
 	}
-	kv, err := store.OpenMember(store.MemberConfig{Dir: filepath.Join(c.Config.Dir, "etcd"), Run: c.Config.Run, Quota: quota, Log: c.Log})
+	var kv *store.Etcd
+	var err error
+	if len(c.Config.EtcdEndpoints) > 0 {
+		kv, err = store.OpenExternal(ctx, store.ExternalConfig{Endpoints: c.Config.EtcdEndpoints, CA: c.Config.EtcdCA, Cert: c.Config.EtcdCert, Key: c.Config.EtcdKey})
+	} else {
+		kv, err = store.OpenMember(store.MemberConfig{Dir: filepath.Join(c.Config.Dir, "etcd"), Run: c.Config.Run, Quota: quota, Log: c.Log,
+			Name: c.keys.ID, Peers: c.Config.EtcdMembers, CA: c.Config.EtcdCA, Cert: c.Config.EtcdCert, Key: c.Config.EtcdKey})
+	}
 	if err != nil {
 		return nil, err
 	}
-	c.hub = &feed.Hub{Now: time.Now, Heartbeat: c.heartbeat}
+	c.hub = &feed.Hub{Now: time.Now, Heartbeat: c.heartbeat, Refresh: c.refresh}
 	floor := c.Config.FloorBytes
 	if floor == 0 {
 		floor = defaultFloor
@@ -106,24 +144,46 @@ func (c *Control) open(ctx context.Context) (*store.Etcd, error) {
 	head := c.keys.HeadKey() // once: to derive it costs as much as to sign
 	c.writer = &store.Writer{KV: kv, Node: c.keys.ID, Sign: func(h *record.Head) { h.Sign(head) }, Now: time.Now, Log: c.Log,
 		LogBytes: quota / 4, Floor: uint64(floor), Free: func() uint64 { return freeBytes(c.Config.Dir) }, OnCommit: c.committed, Audited: c.audit.files.Index}
-	err = c.writer.Open(ctx, func(h *record.Head, s *view.State) error {
-		return record.VerifyState(s, h, s.Digest(), c.Config.Root)
-	})
-	if err == nil && c.writer.View() == nil {
-		err = c.genesis(ctx)
+	if len(c.Config.EtcdMembers) > 0 || len(c.Config.EtcdEndpoints) > 0 {
+		c.writer.Probe = probeEach
 	}
-	if err != nil {
-		return nil, errors.Join(err, kv.Close())
-	}
-	c.hub.Start(c.writer.View())
 	return kv, nil
 }
 
+// load holds the state at the head. Of an empty store the node with the genesis
+// makes the first commit, and the others wait for it.
+func (c *Control) load(ctx context.Context) error {
+	for ctx.Err() == nil {
+		err := c.writer.Open(ctx, func(h *record.Head, s *view.State) error {
+			return record.VerifyState(s, h, s.Digest(), c.Config.Root)
+		})
+		if err != nil || c.writer.View() != nil {
+			return err
+		}
+		if _, err := os.Stat(c.Config.Genesis); err == nil || len(c.Config.Controls) == 0 {
+			return c.genesis(ctx)
+		}
+		sleep(ctx, genesisPause)
+	}
+	return ctx.Err()
+}
+
+// genesisPause is how often an empty store is looked at again.
+const genesisPause = 100 * time.Millisecond
+
+// committed takes every confirmed commit, whoever made it, in order.
 func (c *Control) committed(l *record.LogValue, v *view.View) {
 	c.audit.note(l)
-	if l.Head.Index > 1 { // the hub starts after genesis
-		c.hub.Publish(l, v)
+	if l.Head.Index == 1 || c.writer.View() == nil || !c.hub.Started() { // the hub starts after genesis
+		return
 	}
+	own := l.Head.Node == c.keys.ID
+	if own && !c.sequenced {
+		c.Log.Info("this node sequences now", "term", l.Head.Term, "index", l.Head.Index)
+		c.hub.TakeOver()
+	}
+	c.sequenced = own
+	c.hub.Publish(l, v)
 }
 
 // genesis commits the first records of a new deployment.
@@ -151,41 +211,6 @@ func (c *Control) genesis(ctx context.Context) error {
 	return fmt.Errorf("%s holds no genesis record", c.Config.Genesis)
 }
 
-// managedGroup bounds how many of AWS's policies one system commit writes.
-const managedGroup = 100
-
-// managedPolicies writes AWS's policies where they are missing or older.
-func (c *Control) managedPolicies(ctx context.Context) error {
-	all, err := managed.Policies()
-	if err != nil {
-		return err
-	}
-	var due []*record.Policy
-	v := c.writer.View()
-	for _, p := range all {
-		old, err := record.Get(v, record.Policies, p.Account, p.ID)
-		if err != nil || old.Next < p.Next {
-			due = append(due, p)
-		}
-	}
-	for len(due) > 0 {
-		n := min(managedGroup, len(due))
-		o := c.writer.System(ctx, "managed policies", func(tx record.Tx, _ time.Time) error {
-			for _, p := range due[:n] {
-				if err := record.Put(tx, record.Policies, p); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if o.Err != nil {
-			return o.Err
-		}
-		due = due[n:]
-	}
-	return nil
-}
-
 // heartbeat is the head as a linearizable read found it, signed for now.
 func (c *Control) heartbeat(ctx context.Context) (*record.Beat, error) {
 	v, err := c.writer.Linearizable(ctx)
@@ -209,13 +234,15 @@ func (c *Control) serve(ctx context.Context, group *errgroup.Group) error {
 	})).Without(iam.Unbuilt())
 	c.front = &front.Handler{Operations: front.NewOperations(table), Region: c.Config.Region,
 		Verifier: &authn.Verifier{Ring: c.ring, Region: c.Config.Region, AnyRegion: c.Config.AnyRegion, Hot: new(view.Ring)}, Authorizer: &authz.Authorizer{},
-		View: c.linearizable, Age: func(time.Time) time.Duration { return 0 }, Commit: c.commit, Markers: markers(c.ring), Now: time.Now, Log: c.Log, Observe: c.metrics.observe}
+		View: c.linearizable, Age: c.writer.Age, Relay: c.forward, Commit: c.commit, Markers: markers(c.ring), Now: time.Now, Log: c.Log, Observe: c.metrics.observe}
 	peers, err := peer.Server(c.keys.TLS(), c.findNode, grpcOptions(c.Log, nil)...)
 	if err != nil {
 		return err
 	}
 	peerpb.RegisterFeedServer(peers, c.hub)
 	peerpb.RegisterControlServer(peers, &controlServer{c: c})
+	c.operators = &operators{c: c, here: &operator.Server{View: c.writer.View, Commit: c.commitOperator, MakeAccount: c.makeAccount, Now: time.Now, Authorizer: c.front.Authorizer}}
+	operatorpb.RegisterOperatorServer(peers, c.operators)
 	apiListener, err := c.Inherited.Listener("api", c.Config.API)
 	if err != nil {
 		return err
@@ -268,7 +295,10 @@ func (c *Control) linearizable(ctx context.Context) (*view.View, error) {
 
 // commit has the sequencer run a front's write.
 func (c *Control) commit(ctx context.Context, w *front.Write) *front.Outcome {
-	o := c.writer.Do(ctx, store.Call{ID: w.CallID, Account: w.Account, Reduces: w.Reduces, Admit: w.Admit, Apply: w.Apply})
+	o := c.writer.Do(ctx, store.Call{ID: w.CallID, Account: w.Account, Reduces: w.Reduces, Insist: w.Insist, Admit: w.Admit, Apply: w.Apply})
+	if errors.Is(o.Err, store.ErrMoved) {
+		return &front.Outcome{Moved: true}
+	}
 	if errors.Is(o.Err, store.ErrUnavailable) {
 		return &front.Outcome{Err: front.Unavailable(o.Err.Error())}
 	}
@@ -285,6 +315,9 @@ func (c *Control) commit(ctx context.Context, w *front.Write) *front.Outcome {
 	}
 	if o.View != nil {
 		out.Lineage = o.View.Head.Lineage
+	}
+	if tell, ok := ctx.Value(committedKey{}).(func()); ok {
+		tell()
 	}
 	out.Missing = c.hub.Wait(ctx, o.Index)
 	return out
@@ -303,10 +336,13 @@ func (c *Control) findNode(key ed25519.PublicKey) (*record.Node, bool) {
 
 func (c *Control) status() Status {
 	v := c.writer.View()
-	s := Status{Node: c.keys.ID, Role: record.ControlNode, Region: c.Config.Region, Zone: c.Config.Zone, Ready: v != nil, Connected: true, Format: record.Format}
+	s := Status{Node: c.keys.ID, Role: record.ControlNode, Region: c.Config.Region, Zone: c.Config.Zone, Ready: v != nil, Connected: c.writer.Reachable(), Age: c.writer.Age(time.Now()).Seconds(), Format: record.Format}
 	if v != nil {
 		s.fill(v)
-		s.InSync, s.Missing = c.hub.Members()
+		s.Sequencer, s.Term = v.Head.Node, v.Head.Term
+		if c.writer.Sequences() { // the set is the sequencer's
+			s.InSync, s.Missing = c.hub.Members()
+		}
 	}
 	return s
 }
@@ -316,50 +352,4 @@ func (s *Status) fill(v *view.View) {
 	digest := v.Digest()
 	s.Revision, s.Lineage, s.Index = record.Revision(v.Head.Lineage, v.Head.Index), v.Head.Lineage, v.Head.Index
 	s.Digest, s.Records = fmt.Sprintf("%x", digest[:]), v.Len()
-}
-
-// knownPause is how often unknown signing keys are looked at.
-const knownPause = 50 * time.Millisecond
-
-// markKnown marks signing keys that every enrolled node has acknowledged.
-func (c *Control) markKnown(ctx context.Context) error {
-	for {
-		if due := c.unknownKeys(); len(due) > 0 && c.hub.Known(c.writer.View().Head.Index) {
-			o := c.writer.System(ctx, "signing keys known", func(tx record.Tx, _ time.Time) error {
-				for _, id := range due {
-					k, err := record.Get(tx, record.SigningKeys, record.None, id)
-					if err != nil {
-						return err
-					}
-					k.Known = true
-					if err := record.Put(tx, record.SigningKeys, k); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-			if o.Err != nil && ctx.Err() == nil {
-				c.Log.Error("mark signing keys known", "error", o.Err)
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(knownPause):
-		}
-	}
-}
-
-func (c *Control) unknownKeys() []string {
-	var due []string
-	err := record.Scan(c.writer.View(), record.SigningKeys, record.SigningKeyByNode, "", "", func(_ string, k *record.SigningKey) bool {
-		if !k.Known && !k.Revoked {
-			due = append(due, k.ID)
-		}
-		return true
-	})
-	if err != nil {
-		c.Log.Error("signing keys", "error", err)
-	}
-	return due
 }

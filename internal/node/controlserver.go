@@ -5,19 +5,23 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/holdfast-iam/holdfast/internal/peer"
 	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/internal/store"
 )
 
-// controlServer answers what Region nodes ask of the control plane.
+// controlServer answers what Region nodes ask of the control plane, and what
+// its other nodes hand on to the one that sequences.
 type controlServer struct {
 	peerpb.UnimplementedControlServer
 	c *Control
@@ -30,19 +34,54 @@ func (s *controlServer) Join(ctx context.Context, r *peerpb.JoinRequest) (*peerp
 	if json.Unmarshal(r.Invite, &invite) != nil || json.Unmarshal(r.Node, &node) != nil {
 		return nil, status.Error(codes.InvalidArgument, "the invite or the node cannot be read")
 	}
-	if !bytes.Equal(node.TLS, peer.Caller(ctx).TLS) || !invite.Proven(r.Node, r.Proof) {
+	own := bytes.Equal(node.TLS, peer.Caller(ctx).TLS) || peer.Caller(ctx).Role == record.ControlNode // which has looked
+	if !own || !invite.Proven(r.Node, r.Proof) {
 		return nil, status.Error(codes.PermissionDenied, "the node's record is not proven by the invite's key and this connection")
 	}
 	if node.ID != invite.Node || node.Role != invite.Role || node.Region != invite.Region || node.Role != record.RegionNode || node.Fenced || len(node.Head) > 0 {
 		return nil, status.Error(codes.PermissionDenied, "the invite is for another node")
 	}
-	o := s.c.writer.System(ctx, "join "+node.ID, func(tx record.Tx, now time.Time) error {
-		return s.admit(tx, &invite, &node, now)
+	done, insist, err := s.c.onward(ctx, otherBound, func(ctx context.Context, conn *grpc.ClientConn) error {
+		_, err := peerpb.NewControlClient(conn).Join(ctx, r)
+		return err
 	})
-	if o.Err != nil {
-		return nil, status.Error(codes.PermissionDenied, o.Err.Error())
+	if !done {
+		err = s.c.system(ctx, "join "+node.ID, insist, codes.PermissionDenied, func(tx record.Tx, now time.Time) error {
+			return s.admit(tx, &invite, &node, now)
+		})
 	}
-	return &peerpb.JoinReply{}, nil
+	return &peerpb.JoinReply{}, err
+}
+
+// errJoined says that this very node was admitted already: the first answer was
+// lost.
+var errJoined = errors.New("the node has joined")
+
+// system commits what a node asks for. refused is the code for what the change
+// itself says no to.
+func (c *Control) system(ctx context.Context, operation string, insist bool, refused codes.Code, apply func(record.Tx, time.Time) error) error {
+	o := c.writer.System(ctx, operation, insist, apply)
+	switch {
+	case o.Err == nil, errors.Is(o.Err, errJoined):
+		return nil
+	case errors.Is(o.Err, store.ErrUnavailable), errors.Is(o.Err, store.ErrMoved):
+		return status.Error(codes.Unavailable, o.Err.Error())
+	}
+	return status.Error(refused, o.Err.Error())
+}
+
+// speaker is the Region node that a call is of: the caller, or the one that a
+// control-plane node hands it on for.
+func (s *controlServer) speaker(ctx context.Context, named string) (*record.Node, error) {
+	caller := peer.Caller(ctx)
+	if caller.Role != record.ControlNode {
+		return caller, nil
+	}
+	n, err := record.Get(s.c.writer.View(), record.Nodes, record.None, named)
+	if err != nil || n.Role != record.RegionNode || n.Fenced {
+		return nil, status.Errorf(codes.PermissionDenied, "%q is no Region node in force", named)
+	}
+	return n, nil
 }
 
 func (s *controlServer) admit(tx record.Tx, invite *peer.Invite, node *record.Node, now time.Time) error {
@@ -58,7 +97,10 @@ func (s *controlServer) admit(tx record.Tx, invite *peer.Invite, node *record.No
 		return err
 	}
 	node.Invite, node.Joined = invite.Key, record.At(now)
-	if _, err := record.Find(tx, record.Nodes, record.NodeByInvite, string(invite.Key)); err == nil {
+	if old, err := record.Find(tx, record.Nodes, record.NodeByInvite, string(invite.Key)); err == nil {
+		if old.ID == node.ID && bytes.Equal(old.TLS, node.TLS) && bytes.Equal(old.HPKE, node.HPKE) && !old.Fenced {
+			return errJoined
+		}
 		return status.Error(codes.PermissionDenied, "the invite has been used")
 	}
 	if record.Has(tx, record.Nodes, record.None, node.ID) {
@@ -88,16 +130,19 @@ const maxArrival = 60 * time.Second
 
 // Relay runs an IAM write that a Region received: unverified there, verified
 // here. Of the relay's word only address, TLS and arrival count.
-func (s *controlServer) Relay(ctx context.Context, r *peerpb.RelayRequest) (*peerpb.RelayReply, error) {
+func (s *controlServer) Relay(r *peerpb.RelayRequest, stream grpc.ServerStreamingServer[peerpb.RelayReply]) error {
 	u, err := url.ParseRequestURI(r.Target)
 	if err != nil {
-		return nil, status.Error(codes.InvalidArgument, "the request target cannot be read")
+		return status.Error(codes.InvalidArgument, "the request target cannot be read")
 	}
 	if d := time.Since(time.UnixMilli(r.ArrivedMs)); d > maxArrival || d < -maxArrival {
-		return nil, status.Error(codes.FailedPrecondition, "the relay's clock is more than a minute off")
+		return status.Error(codes.FailedPrecondition, "the relay's clock is more than a minute off")
 	}
+	ctx := context.WithValue(stream.Context(), committedKey{}, func() {
+		_ = stream.Send(&peerpb.RelayReply{Committed: true}) // the answer's own error tells
+	})
 	req := (&http.Request{Method: r.Method, URL: u, RequestURI: r.Target, Host: r.Host, Header: http.Header{}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Body: http.NoBody, ContentLength: int64(len(r.Body)), RemoteAddr: r.Source}).WithContext(ctx)
+		ContentLength: int64(len(r.Body)), RemoteAddr: r.Source}).WithContext(ctx)
 	req.Body = readCloser{bytes.NewReader(r.Body)}
 	if r.Secure {
 		req.TLS = &tls.ConnectionState{} // of the client's connection we know no more
@@ -113,8 +158,12 @@ func (s *controlServer) Relay(ctx context.Context, r *peerpb.RelayRequest) (*pee
 			reply.Header = append(reply.Header, &peerpb.Field{Name: name, Value: v})
 		}
 	}
-	return reply, nil
+	return stream.Send(reply)
 }
+
+// committedKey holds what is to be called when a relayed write is committed and
+// only its wait for the in-sync nodes is left.
+type committedKey struct{}
 
 type readCloser struct{ *bytes.Reader }
 
@@ -133,7 +182,10 @@ func (w *recorder) Write(b []byte) (int, error) { return w.body.Write(b) }
 
 // PublishKeys writes the calling node's signing keys.
 func (s *controlServer) PublishKeys(ctx context.Context, r *peerpb.PublishKeysRequest) (*peerpb.PublishKeysReply, error) {
-	node := peer.Caller(ctx)
+	node, err := s.speaker(ctx, r.Node)
+	if err != nil {
+		return nil, err
+	}
 	if len(r.Keys) > 16 {
 		return nil, status.Error(codes.InvalidArgument, "too many keys")
 	}
@@ -145,7 +197,15 @@ func (s *controlServer) PublishKeys(ctx context.Context, r *peerpb.PublishKeysRe
 		}
 		keys = append(keys, k)
 	}
-	o := s.c.writer.System(ctx, "publish signing keys of "+node.ID, func(tx record.Tx, _ time.Time) error {
+	r.Node = node.ID
+	done, insist, err := s.c.onward(ctx, otherBound, func(ctx context.Context, conn *grpc.ClientConn) error {
+		_, err := peerpb.NewControlClient(conn).PublishKeys(ctx, r)
+		return err
+	})
+	if done {
+		return &peerpb.PublishKeysReply{}, err
+	}
+	err = s.c.system(ctx, "publish signing keys of "+node.ID, insist, codes.Unavailable, func(tx record.Tx, _ time.Time) error {
 		for _, k := range keys {
 			if record.Has(tx, record.SigningKeys, record.None, k.ID) {
 				continue
@@ -156,10 +216,7 @@ func (s *controlServer) PublishKeys(ctx context.Context, r *peerpb.PublishKeysRe
 		}
 		return nil
 	})
-	if o.Err != nil {
-		return nil, status.Error(codes.Unavailable, o.Err.Error())
-	}
-	return &peerpb.PublishKeysReply{}, nil
+	return &peerpb.PublishKeysReply{}, err
 }
 
 // Report takes when access keys were last used.
@@ -167,15 +224,28 @@ func (s *controlServer) Report(ctx context.Context, r *peerpb.ReportRequest) (*p
 	if len(r.Uses) > 10_000 {
 		return nil, status.Error(codes.InvalidArgument, "too many uses")
 	}
+	node, err := s.speaker(ctx, r.Node)
+	if err != nil {
+		return nil, err
+	}
 	var uses []*record.KeyUse
 	for _, b := range r.Uses {
 		u := new(record.KeyUse)
-		if err := json.Unmarshal(b, u); err != nil || u.Region != peer.Caller(ctx).Region {
+		if err := json.Unmarshal(b, u); err != nil || u.Region != node.Region {
 			return nil, status.Error(codes.InvalidArgument, "a use is not of the calling node's Region")
 		}
 		uses = append(uses, u)
 	}
-	o := s.c.writer.System(ctx, "key uses", func(tx record.Tx, _ time.Time) error {
+	r.Node = node.ID
+	done, _, err := s.c.onward(ctx, otherBound, func(ctx context.Context, conn *grpc.ClientConn) error {
+		_, err := peerpb.NewControlClient(conn).Report(ctx, r)
+		return err
+	})
+	if done {
+		return &peerpb.ReportReply{}, err
+	}
+	// Nothing here is worth a take-over: it is reported again.
+	err = s.c.system(ctx, "key uses", false, codes.Unavailable, func(tx record.Tx, _ time.Time) error {
 		for _, u := range uses {
 			if old, err := record.Get(tx, record.KeyUses, u.Account, u.Key); err == nil && old.Last >= u.Last {
 				continue
@@ -186,8 +256,5 @@ func (s *controlServer) Report(ctx context.Context, r *peerpb.ReportRequest) (*p
 		}
 		return nil
 	})
-	if o.Err != nil {
-		return nil, status.Error(codes.Unavailable, o.Err.Error())
-	}
-	return &peerpb.ReportReply{}, nil
+	return &peerpb.ReportReply{}, err
 }

@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/operator"
 	"github.com/holdfast-iam/holdfast/internal/peer"
 	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/internal/store"
 	"github.com/holdfast-iam/holdfast/internal/view"
 )
 
@@ -39,7 +41,7 @@ const defaultFloor = 256 << 20
 const nodeKeysFile = "node.key"
 
 // Develop makes a new development deployment in a data directory: root,
-// operator, the control-plane node, and the first records.
+// operator, the control-plane nodes, and the first records.
 func Develop(o local.Options) (*local.Marker, error) {
 	if o.Account == "" {
 		o.Account = DefaultAccount
@@ -55,7 +57,7 @@ func Develop(o local.Options) (*local.Marker, error) {
 	if err := d.make(); err != nil {
 		return nil, err
 	}
-	return &local.Marker{Format: 1, Account: o.Account, Regions: o.Regions, Zones: o.Zones, Root: d.rootHash}, nil
+	return &local.Marker{Format: 1, Account: o.Account, Regions: o.Regions, Zones: o.Zones, Root: d.rootHash, Etcd: o.Etcd}, nil
 }
 
 type development struct {
@@ -68,7 +70,7 @@ type development struct {
 }
 
 func (d *development) make() error {
-	for _, step := range []func() error{d.makeRoot, d.makeKEK, d.makeNode, d.makeRegions, d.makeAccount, d.write} {
+	for _, step := range []func() error{d.makeRoot, d.makeKEK, d.makeGenesis, d.makeNodes, d.makeRegions, d.makeAccount, d.write} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -104,12 +106,39 @@ func (d *development) makeKEK() error {
 	return err
 }
 
-func (d *development) makeNode() error {
-	dir := d.Layout.Node("control")
+func (d *development) makeGenesis() error {
+	g := &record.Genesis{Cluster: random(), Lineage: random()[:16], Mode: "development", Format: record.Format, Account: d.Account, Node: d.controls()[0],
+		Created: record.At(d.now), Root: d.root.Public().(ed25519.PublicKey), HashSeed: make([]byte, 16)}
+	rand.Read(g.HashSeed)
+	g.Sign(d.root)
+	return record.Put(d.tx, record.Geneses, g)
+}
+
+// controls names the control plane's nodes.
+func (d *development) controls() []string { return local.ControlNames(d.Zones) }
+
+// makeNodes makes the control plane's nodes, and where they are several the
+// authority by which the members of their store know each other.
+func (d *development) makeNodes() error {
+	if len(d.Etcd) > 0 {
+		if err := store.MakeAuthority(d.Layout.EtcdAuthority("crt"), d.Layout.EtcdAuthority("key"), d.now); err != nil {
+			return err
+		}
+	}
+	for n, name := range d.controls() {
+		if err := d.makeNode(name, string(rune('a'+n))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *development) makeNode(name, zone string) error {
+	dir := d.Layout.Node(name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	keys, err := keyring.NewNodeKeys("control", true)
+	keys, err := keyring.NewNodeKeys(name, true)
 	if err != nil {
 		return err
 	}
@@ -120,13 +149,18 @@ func (d *development) makeNode() error {
 	if err != nil {
 		return err
 	}
-	n := &record.Node{ID: keys.ID, Role: record.ControlNode, Zone: "a", TLS: keys.TLS().Public().(ed25519.PublicKey), HPKE: hpke,
-		Head: keys.HeadKey().Public().(ed25519.PublicKey), Format: record.Format, Joined: record.At(d.now)}
-	g := &record.Genesis{Cluster: random(), Lineage: random()[:16], Mode: "development", Format: record.Format, Account: d.Account, Node: n.ID,
-		Created: record.At(d.now), Root: d.root.Public().(ed25519.PublicKey), HashSeed: make([]byte, 16)}
-	rand.Read(g.HashSeed)
-	g.Sign(d.root)
-	return errors.Join(record.Put(d.tx, record.Nodes, n), record.Put(d.tx, record.Geneses, g))
+	if address := d.Etcd[name]; address != "" {
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			return err
+		}
+		err = store.IssueMember(d.Layout.EtcdAuthority("crt"), d.Layout.EtcdAuthority("key"), d.Layout.EtcdFile(name, "crt"), d.Layout.EtcdFile(name, "key"), name, host, d.now)
+		if err != nil {
+			return err
+		}
+	}
+	return record.Put(d.tx, record.Nodes, &record.Node{ID: keys.ID, Role: record.ControlNode, Zone: zone, TLS: keys.TLS().Public().(ed25519.PublicKey), HPKE: hpke,
+		Head: keys.HeadKey().Public().(ed25519.PublicKey), Format: record.Format, Joined: record.At(d.now)})
 }
 
 func random() string {
@@ -199,7 +233,7 @@ func (d *development) write() error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(d.Layout.Node("control"), "genesis.json"), b, 0o600)
+	return os.WriteFile(filepath.Join(d.Layout.Node(d.controls()[0]), "genesis.json"), b, 0o600)
 }
 
 // Invite makes sure that a Region node that has no keys yet has an invite.
@@ -211,7 +245,15 @@ func Invite(l local.Layout, name, region, zone string) error {
 	if err != nil {
 		return err
 	}
-	control, err := keyring.LoadNodeKeys(filepath.Join(l.Node("control"), nodeKeysFile))
+	var m local.Marker
+	if err := local.Read(l.Marker(), &m); err != nil {
+		return err
+	}
+	at := local.ControlNames(1)[0]
+	if len(m.Etcd) > 0 {
+		at = local.ControlNames(m.Zones)[0]
+	}
+	control, err := keyring.LoadNodeKeys(filepath.Join(l.Node(at), nodeKeysFile))
 	if err != nil {
 		return err
 	}
@@ -220,7 +262,7 @@ func Invite(l local.Layout, name, region, zone string) error {
 		return err
 	}
 	i := peer.Invite{Key: public, Node: name, Role: record.RegionNode, Region: region, Zone: zone, Expires: record.At(time.Now().Add(peer.InviteLife)),
-		Control: control.TLS().Public().(ed25519.PublicKey), Operator: op.ID}
+		Control: control.TLS().Public().(ed25519.PublicKey), At: at, Operator: op.ID}
 	i.Sign(ed25519.NewKeyFromSeed(op.Seed))
 	return local.Write(filepath.Join(l.Node(name), "invite.json"), peer.InviteFile{Invite: i, Seed: oneTime.Seed()}, 0o400)
 }

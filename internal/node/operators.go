@@ -24,7 +24,7 @@ func (c *Control) serveOperators(ctx context.Context, group *errgroup.Group) err
 		return err
 	}
 	s := grpc.NewServer(grpcOptions(c.Log, nil)...)
-	operatorpb.RegisterOperatorServer(s, &operator.Server{View: c.writer.View, Commit: c.commitOperator, MakeAccount: c.makeAccount, Now: time.Now, Authorizer: c.front.Authorizer})
+	operatorpb.RegisterOperatorServer(s, c.operators)
 	group.Go(func() error { return s.Serve(l) })
 	group.Go(func() error {
 		<-ctx.Done()
@@ -37,7 +37,7 @@ func (c *Control) serveOperators(ctx context.Context, group *errgroup.Group) err
 // commitOperator commits an operator's change and waits for the in-sync nodes.
 func (c *Control) commitOperator(ctx context.Context, ch operator.Change) (operator.Done, error) {
 	var result any
-	o := c.writer.Do(ctx, store.Call{ID: ch.ID, Reduces: ch.Reduces, Apply: func(tx record.Tx, now time.Time, _ uint64) ([]byte, error) {
+	o := c.writer.Do(ctx, store.Call{ID: ch.ID, Reduces: ch.Reduces, Insist: insists(ctx), Apply: func(tx record.Tx, now time.Time, _ uint64) ([]byte, error) {
 		var err error
 		if result, err = ch.Apply(tx, now); err != nil {
 			return nil, err

@@ -9,9 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -54,20 +56,21 @@ type Region struct {
 	Log       *slog.Logger
 	Ready     func()
 
-	keys    *keyring.NodeKeys
-	ring    *keyring.Ring
-	joined  joined
-	replica *replica.Replica
-	conn    *grpc.ClientConn
-	signing atomic.Pointer[session.KeySet]
-	front   *front.Handler
-	metrics *Metrics
-	uses    keyUses
+	keys     *keyring.NodeKeys
+	ring     *keyring.Ring
+	joined   joined
+	replica  *replica.Replica
+	controls *controls
+	signing  atomic.Pointer[session.KeySet]
+	front    *front.Handler
+	metrics  *Metrics
+	uses     keyUses
 }
 
 // joined is what a node keeps of its admission.
 type joined struct {
-	Control []byte `json:"control"` // pinned TLS key of the control plane
+	Control []byte `json:"control"`      // pinned TLS key of the control-plane node that it joined at
+	At      string `json:"at,omitempty"` // that node's name, where there are several
 }
 
 // Run runs the node until ctx ends.
@@ -75,9 +78,9 @@ func (r *Region) Run(ctx context.Context) error {
 	if err := r.open(ctx); err != nil {
 		return err
 	}
-	defer r.conn.Close()
+	defer r.controls.close()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return r.replica.Run(ctx, peerpb.NewFeedClient(r.conn)) })
+	group.Go(func() error { return r.replica.Run(ctx, r.sources()) })
 	if err := r.firstView(ctx); err != nil {
 		return errors.Join(err, group.Wait())
 	}
@@ -116,10 +119,8 @@ func (r *Region) open(ctx context.Context) error {
 	if r.ring, err = keyring.NewRegionRing(keys, r.Config.Region); err != nil {
 		return err
 	}
-	if r.conn == nil {
-		if r.conn, err = r.dial(r.joined.Control); err != nil {
-			return err
-		}
+	if r.controls, err = dialControls(r.Config.ControlNodes(), keys.TLS(), r.pinned); err != nil {
+		return err
 	}
 	dir := filepath.Join(r.Config.Dir, replicaDir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -141,8 +142,30 @@ func (r *Region) newKeys(path string) (*keyring.NodeKeys, error) {
 	return keys, keys.Save(path)
 }
 
-func (r *Region) dial(pinned []byte) (*grpc.ClientConn, error) {
-	return peer.Dial(r.Config.Control, r.keys.TLS(), func(k ed25519.PublicKey) bool { return k.Equal(ed25519.PublicKey(pinned)) })
+// pinned says whether a control-plane node shows its key: the one in its record,
+// or the one that the invite named.
+func (r *Region) pinned(name string, key ed25519.PublicKey) bool {
+	v := r.replica.View()
+	if pinnedIn(v, name, key) {
+		return true
+	}
+	if !key.Equal(ed25519.PublicKey(r.joined.Control)) || r.joined.At != "" && r.joined.At != name {
+		return false
+	}
+	return v == nil || r.joined.At == "" || !record.Has(v, record.Nodes, record.None, name)
+}
+
+// sources are whom this node may follow.
+func (r *Region) sources() []replica.Source {
+	names := slices.Sorted(maps.Keys(r.controls.conns))
+	if i := slices.Index(names, r.joined.At); i > 0 { // the one that it knows before it has any view
+		names[0], names[i] = names[i], names[0]
+	}
+	var list []replica.Source
+	for _, name := range names {
+		list = append(list, replica.Source{Name: name, Client: peerpb.NewFeedClient(r.controls.conns[name])})
+	}
+	return list
 }
 
 // join presents the invite. What was learnt is written last.
@@ -151,10 +174,15 @@ func (r *Region) join(ctx context.Context) error {
 	if err := local.Read(r.Config.Invite, &invite); err != nil {
 		return err
 	}
-	conn, err := r.dial(invite.Invite.Control)
+	address := r.Config.ControlNodes()[invite.Invite.At]
+	if address == "" {
+		address = r.Config.Control
+	}
+	conn, err := peer.Dial(address, r.keys.TLS(), func(k ed25519.PublicKey) bool { return k.Equal(ed25519.PublicKey(invite.Invite.Control)) })
 	if err != nil {
 		return err
 	}
+	defer conn.Close()
 	hpke, err := r.keys.HPKEPublic()
 	if err != nil {
 		return err
@@ -172,10 +200,9 @@ func (r *Region) join(ctx context.Context) error {
 	defer cancel()
 	_, err = peerpb.NewControlClient(conn).Join(ctx, &peerpb.JoinRequest{Invite: text, Node: node, Proof: peer.Prove(ed25519.NewKeyFromSeed(invite.Seed), node)}, grpc.WaitForReady(true))
 	if err != nil {
-		return errors.Join(err, conn.Close())
+		return err
 	}
-	r.conn = conn
-	r.joined = joined{Control: invite.Invite.Control}
+	r.joined = joined{Control: invite.Invite.Control, At: invite.Invite.At}
 	return local.Write(filepath.Join(r.Config.Dir, joinedFile), r.joined, 0o600)
 }
 
@@ -263,35 +290,61 @@ func doorsOf(d *native.Decider) http.Handler {
 	})
 }
 
-// unreachableAfter is how soon a client hears that the control plane is out of
-// reach.
-const unreachableAfter = 800 * time.Millisecond
-
 // silentAfter is how long the control plane may be silent before writes are
 // refused at once: three heartbeats.
 const silentAfter = 1500 * time.Millisecond
 
-// relay hands a write to the control plane as it came.
+// A client hears within a second that the control plane is out of reach: the
+// first node's patience, and that of the one that is asked after it, which may
+// have to take over.
+const (
+	relayPatience = 400 * time.Millisecond
+	relayTries    = 2
+	nextPatience  = 550 * time.Millisecond
+)
+
+// relay hands a write to the control plane as it came: to the node that
+// sequences, and when that does not answer to another. A call is done once, so
+// asking twice is safe.
 func (r *Region) relay(ctx context.Context, m *front.Relayed) (*front.Reply, error) {
-	if !r.replica.Connected() || r.replica.Age(time.Now()) > silentAfter {
-		return nil, front.Unavailable("it cannot be reached from this Region")
+	unreachable := front.Unavailable("it cannot be reached from this Region")
+	if r.replica.Age(time.Now()) > silentAfter {
+		return nil, unreachable
 	}
-	req := &peerpb.RelayRequest{Method: m.Method, Target: m.Target, Host: m.Host, Body: m.Body, Source: m.Source, Secure: m.Secure, ArrivedMs: m.Arrived.UnixMilli()}
-	for _, h := range m.Header {
-		req.Header = append(req.Header, &peerpb.Field{Name: h[0], Value: h[1]})
-	}
-	ctx, cancel := context.WithTimeout(ctx, unreachableAfter+5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, busyPatience+5*time.Second)
 	defer cancel()
-	reply, err := peerpb.NewControlClient(r.conn).Relay(ctx, req)
-	if err != nil {
-		r.Log.Warn("relay", "error", err)
-		return nil, front.Unavailable("it cannot be reached from this Region")
+	patience := relayPatience
+	for n, name := range r.controls.order(r.replica.View().Head.Node, time.Now()) {
+		if n == relayTries {
+			break
+		}
+		reply, err := relayOver(ctx, r.controls.conns[name], relayRequest(m), patience, r.index)
+		answered := err == nil && reply.Status != http.StatusServiceUnavailable
+		r.controls.note(name, err == nil, time.Now())
+		if answered || err == nil && n+1 == min(relayTries, len(r.controls.conns)) {
+			return frontReply(reply), nil
+		}
+		patience = nextPatience
+		r.Log.Warn("relay", "to", name, "error", err)
 	}
-	out := &front.Reply{Status: int(reply.Status), Body: reply.Body}
-	for _, h := range reply.Header {
-		out.Header = append(out.Header, [2]string{h.Name, h.Value})
+	return nil, unreachable
+}
+
+func (r *Region) index() uint64 { return r.replica.View().Head.Index }
+
+// ask has a control-plane node do something that may be asked of several.
+func (r *Region) ask(ctx context.Context, do func(context.Context, peerpb.ControlClient) error) error {
+	err := errSilent
+	for _, name := range r.controls.order(r.replica.View().Head.Node, time.Now()) {
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		err = do(ctx, peerpb.NewControlClient(r.controls.conns[name]))
+		cancel()
+		r.controls.note(name, !unanswered(err), time.Now())
+		if !unanswered(err) {
+			break
+		}
 	}
-	return out, nil
+	return err
 }
 
 // mint makes the credential of a session, signed by this node.
@@ -402,10 +455,10 @@ func (r *Region) publish(ctx context.Context, set session.KeySet) error {
 	if len(req.Keys) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	_, err := peerpb.NewControlClient(r.conn).PublishKeys(ctx, req)
-	return err
+	return r.ask(ctx, func(ctx context.Context, c peerpb.ControlClient) error {
+		_, err := c.PublishKeys(ctx, req)
+		return err
+	})
 }
 
 // awaitReady waits until the node can issue tokens that all Regions accept,

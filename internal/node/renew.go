@@ -19,7 +19,7 @@ const (
 // due follows from the state alone, so a crash in between loses nothing.
 func (c *Control) renewKeys(ctx context.Context) error {
 	done := ""
-	for {
+	for c.sequencing(ctx, renewPause) {
 		now, err := c.renewRegions(ctx)
 		if err == nil && now != done {
 			if err = c.renewWrapped(ctx); err == nil {
@@ -29,12 +29,9 @@ func (c *Control) renewKeys(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil {
 			c.Log.Error("renew the keys that a fenced node held", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(renewPause):
-		}
+		sleep(ctx, renewPause)
 	}
+	return nil
 }
 
 // renewRegions renews what a fenced node was given, and returns the
@@ -46,7 +43,7 @@ func (c *Control) renewRegions(ctx context.Context) (string, error) {
 	}
 	if len(due) > 0 {
 		c.Log.Info("renew the wrapping keys that a fenced node held", "regions", due)
-		if o := c.writer.System(ctx, "renew wrapping keys", c.ring.RenewRegions); o.Err != nil {
+		if o := c.writer.System(ctx, "renew wrapping keys", false, c.ring.RenewRegions); o.Err != nil {
 			return "", o.Err
 		}
 	}
@@ -65,7 +62,7 @@ func (c *Control) renewWrapped(ctx context.Context) error {
 		return err
 	}
 	if due {
-		if o := c.writer.System(ctx, "renew opening keys", c.ring.RenewOpening); o.Err != nil {
+		if o := c.writer.System(ctx, "renew opening keys", false, c.ring.RenewOpening); o.Err != nil {
 			return o.Err
 		}
 	}
@@ -74,7 +71,7 @@ func (c *Control) renewWrapped(ctx context.Context) error {
 		if err != nil || len(accounts) == 0 {
 			return err
 		}
-		o := c.writer.System(ctx, "renew account keys", func(tx record.Tx, now time.Time) error {
+		o := c.writer.System(ctx, "renew account keys", false, func(tx record.Tx, now time.Time) error {
 			return c.ring.RenewAccounts(tx, accounts, now)
 		})
 		if o.Err != nil {

@@ -94,8 +94,8 @@ func (r *Region) report(ctx context.Context, list []*record.KeyUse) error {
 		}
 		req.Uses = append(req.Uses, b)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	_, err := peerpb.NewControlClient(r.conn).Report(ctx, req)
-	return err
+	return r.ask(ctx, func(ctx context.Context, c peerpb.ControlClient) error {
+		_, err := c.Report(ctx, req)
+		return err
+	})
 }

@@ -28,30 +28,40 @@ const timeout = 10 * time.Second
 
 // Client signs commands with one operator's key.
 type Client struct {
-	key  *Key
-	conn *grpc.ClientConn
+	key   *Key
+	conns []*grpc.ClientConn
 }
 
-// Dial makes a client of the operators' socket. It connects with the first
-// command.
-func Dial(socket string, key *Key) (*Client, error) {
+// Dial makes a client of the operators' sockets: one of each control-plane node,
+// any of which will do. It connects with the first command.
+func Dial(sockets []string, key *Key) (*Client, error) {
 	if err := key.check(); err != nil {
 		return nil, err
 	}
-	// A path is no URL: the target is a name, and the path goes to the dialer.
-	conn, err := grpc.NewClient("passthrough:///operator",
-		grpc.WithTransportCredentials(insecure.NewCredentials()), // a unix socket, mode 0600
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", socket)
-		}))
-	if err != nil {
-		return nil, err
+	c := &Client{key: key}
+	for _, socket := range sockets {
+		// A path is no URL: the target is a name, and the path goes to the dialer.
+		conn, err := grpc.NewClient("passthrough:///operator",
+			grpc.WithTransportCredentials(insecure.NewCredentials()), // a unix socket, mode 0600
+			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, "unix", socket)
+			}))
+		if err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+		c.conns = append(c.conns, conn)
 	}
-	return &Client{key: key, conn: conn}, nil
+	return c, nil
 }
 
-// Close ends the connection.
-func (c *Client) Close() error { return c.conn.Close() }
+// Close ends the connections.
+func (c *Client) Close() error {
+	var errs []error
+	for _, conn := range c.conns {
+		errs = append(errs, conn.Close())
+	}
+	return errors.Join(errs...)
+}
 
 // Execute runs one command and reads its result into out. Errors: *Refused,
 // ErrUnreachable, ErrUnconfirmed.
@@ -63,18 +73,27 @@ func (c *Client) Execute(ctx context.Context, name string, arguments, out any, n
 	return c.Run(ctx, signed, out)
 }
 
-// Run runs a command that was signed before.
+// Run runs a command that was signed before. A node that does not answer may
+// have run it: the next one is asked for the same command, which is done once.
 func (c *Client) Run(ctx context.Context, signed *operatorpb.Command, out any) (*operatorpb.Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	r, err := operatorpb.NewOperatorClient(c.conn).Execute(ctx, signed)
-	switch status.Code(err) {
-	case codes.OK:
-		return r, json.Unmarshal(r.Body, out)
-	case codes.Unavailable:
-		return nil, ErrUnreachable
-	case codes.PermissionDenied, codes.InvalidArgument, codes.FailedPrecondition:
-		return nil, &Refused{status.Convert(err).Message()}
+	err := ErrUnreachable
+	for _, conn := range c.conns {
+		r, e := c.ask(ctx, conn, signed)
+		switch status.Code(e) {
+		case codes.OK:
+			return r, json.Unmarshal(r.Body, out)
+		case codes.PermissionDenied, codes.InvalidArgument, codes.FailedPrecondition:
+			return nil, &Refused{status.Convert(e).Message()}
+		case codes.Unavailable:
+		default:
+			err = fmt.Errorf("%w: %s", ErrUnconfirmed, status.Convert(e).Message())
+		}
 	}
-	return nil, fmt.Errorf("%w: %s", ErrUnconfirmed, status.Convert(err).Message())
+	return nil, err
+}
+
+func (c *Client) ask(ctx context.Context, conn *grpc.ClientConn, signed *operatorpb.Command) (*operatorpb.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout/time.Duration(len(c.conns)))
+	defer cancel()
+	return operatorpb.NewOperatorClient(conn).Execute(ctx, signed)
 }

@@ -140,7 +140,7 @@ func serve(t *testing.T, w *world) string {
 
 func dial(t *testing.T, path string, key *Key) *Client {
 	t.Helper()
-	c, err := Dial(path, key)
+	c, err := Dial([]string{path}, key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +215,7 @@ func TestAKeyFileIsItsOwnersAlone(t *testing.T) {
 		if _, err := Sign(k, "account.list", struct{}{}, time.Now()); err == nil {
 			t.Errorf("%s: signed", name)
 		}
-		if _, err := Dial("x", k); err == nil {
+		if _, err := Dial([]string{"x"}, k); err == nil {
 			t.Errorf("%s: dialled", name)
 		}
 	}

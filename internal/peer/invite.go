@@ -21,7 +21,8 @@ type Invite struct {
 	Region    string      `json:"region,omitempty"`
 	Zone      string      `json:"zone,omitempty"`
 	Expires   record.Time `json:"expires"`
-	Control   []byte      `json:"control"` // TLS key of the control-plane node to join
+	Control   []byte      `json:"control"`      // TLS key of the control-plane node to join
+	At        string      `json:"at,omitempty"` // that node's name, where there are several
 	Operator  string      `json:"operator"`
 	Signature []byte      `json:"signature"`
 }

@@ -37,10 +37,12 @@ const Joining = "joining"
 // refused.
 var mayCall = map[string][]string{
 	"/holdfast.peer.v1.Feed/Follow":         {record.RegionNode, record.ControlNode},
-	"/holdfast.peer.v1.Control/Join":        {Joining},
-	"/holdfast.peer.v1.Control/Relay":       {record.RegionNode},
-	"/holdfast.peer.v1.Control/PublishKeys": {record.RegionNode},
-	"/holdfast.peer.v1.Control/Report":      {record.RegionNode},
+	"/holdfast.peer.v1.Control/Join":        {Joining, record.ControlNode},
+	"/holdfast.peer.v1.Control/Relay":       {record.RegionNode, record.ControlNode},
+	"/holdfast.peer.v1.Control/PublishKeys": {record.RegionNode, record.ControlNode},
+	"/holdfast.peer.v1.Control/Report":      {record.RegionNode, record.ControlNode},
+
+	"/holdfast.operator.v1.Operator/Execute": {record.ControlNode}, // signed by the operator all the same
 }
 
 // Finder finds the enrolled, unfenced node that a TLS key belongs to.

@@ -130,7 +130,7 @@ func run(t *testing.T, r *Replica, addr string) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = r.Run(ctx, peerpb.NewFeedClient(conn))
+		_ = r.Run(ctx, []Source{{"control", peerpb.NewFeedClient(conn)}})
 	}()
 	t.Cleanup(func() { cancel(); <-done; conn.Close() })
 }

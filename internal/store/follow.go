@@ -34,9 +34,10 @@ var errLost = fmt.Errorf("%w: the store cannot be reached by a majority of its m
 // reach says whether the store can be reached: a channel that is closed while
 // it cannot.
 type reach struct {
-	mu   sync.Mutex
-	out  chan struct{}
-	gone bool
+	mu    sync.Mutex
+	out   chan struct{}
+	gone  bool
+	heard time.Time // of the last answer
 }
 
 func (r *reach) open() { r.out = make(chan struct{}) }
@@ -47,9 +48,12 @@ func (r *reach) lost() <-chan struct{} {
 	return r.out
 }
 
-func (r *reach) note(err error) {
+func (r *reach) note(err error, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err == nil {
+		r.heard = now
+	}
 	switch {
 	case err != nil && !r.gone:
 		r.gone = true
@@ -68,7 +72,7 @@ func (w *Writer) probe(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		w.reach.note(r.err)
+		w.reach.note(r.err, w.Now())
 		pause(ctx, w.Probe)
 	}
 }
@@ -92,9 +96,22 @@ type headRead struct {
 	head []byte
 }
 
+// Age is how long ago the store last answered, while it does not.
+func (w *Writer) Age(now time.Time) time.Duration {
+	w.reach.mu.Lock()
+	defer w.reach.mu.Unlock()
+	if !w.reach.gone || w.reach.heard.IsZero() {
+		return 0
+	}
+	return max(0, now.Sub(w.reach.heard))
+}
+
 // Linearizable returns a view at least as new as a read of the head that was
 // begun after this call. Without quorum: the settled view, and an error.
 func (w *Writer) Linearizable(ctx context.Context) (*view.View, error) {
+	if !w.Reachable() {
+		return w.View(), errLost
+	}
 	r := w.reads.join(func(r *headRead) { r.head, r.err = w.KV.Head(context.WithoutCancel(ctx)) })
 	select {
 	case <-r.done:

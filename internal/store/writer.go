@@ -138,8 +138,8 @@ func (w *Writer) Do(ctx context.Context, c Call) Outcome {
 }
 
 // System commits a change that no client asked for.
-func (w *Writer) System(ctx context.Context, operation string, apply func(tx record.Tx, now time.Time) error) Outcome {
-	return w.Do(ctx, Call{Reduces: true, Apply: func(tx record.Tx, now time.Time, _ uint64) ([]byte, error) {
+func (w *Writer) System(ctx context.Context, operation string, insist bool, apply func(tx record.Tx, now time.Time) error) Outcome {
+	return w.Do(ctx, Call{Reduces: true, Insist: insist, Apply: func(tx record.Tx, now time.Time, _ uint64) ([]byte, error) {
 		if err := apply(tx, now); err != nil {
 			return nil, err
 		}

@@ -726,6 +726,7 @@ type RelayReply struct {
 	Status        int32                  `protobuf:"varint,1,opt,name=status,proto3" json:"status,omitempty"`
 	Header        []*Field               `protobuf:"bytes,2,rep,name=header,proto3" json:"header,omitempty"`
 	Body          []byte                 `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
+	Committed     bool                   `protobuf:"varint,4,opt,name=committed,proto3" json:"committed,omitempty"` // no answer yet, but one will come: do not ask elsewhere
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -781,9 +782,17 @@ func (x *RelayReply) GetBody() []byte {
 	return nil
 }
 
+func (x *RelayReply) GetCommitted() bool {
+	if x != nil {
+		return x.Committed
+	}
+	return false
+}
+
 type PublishKeysRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Keys          [][]byte               `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"` // record.SigningKey as JSON
+	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"` // whose they are, when a control-plane node hands them on
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -825,6 +834,13 @@ func (x *PublishKeysRequest) GetKeys() [][]byte {
 	return nil
 }
 
+func (x *PublishKeysRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
 type PublishKeysReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -864,6 +880,7 @@ func (*PublishKeysReply) Descriptor() ([]byte, []int) {
 type ReportRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Uses          [][]byte               `protobuf:"bytes,1,rep,name=uses,proto3" json:"uses,omitempty"` // record.KeyUse as JSON
+	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"` // who saw them, when a control-plane node hands them on
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -903,6 +920,13 @@ func (x *ReportRequest) GetUses() [][]byte {
 		return x.Uses
 	}
 	return nil
+}
+
+func (x *ReportRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
 }
 
 type ReportReply struct {
@@ -990,23 +1014,26 @@ const file_peer_proto_rawDesc = "" +
 	"\x06source\x18\x06 \x01(\tR\x06source\x12\x16\n" +
 	"\x06secure\x18\a \x01(\bR\x06secure\x12\x1d\n" +
 	"\n" +
-	"arrived_ms\x18\b \x01(\x03R\tarrivedMs\"i\n" +
+	"arrived_ms\x18\b \x01(\x03R\tarrivedMs\"\x87\x01\n" +
 	"\n" +
 	"RelayReply\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\x05R\x06status\x12/\n" +
 	"\x06header\x18\x02 \x03(\v2\x17.holdfast.peer.v1.FieldR\x06header\x12\x12\n" +
-	"\x04body\x18\x03 \x01(\fR\x04body\"(\n" +
+	"\x04body\x18\x03 \x01(\fR\x04body\x12\x1c\n" +
+	"\tcommitted\x18\x04 \x01(\bR\tcommitted\"<\n" +
 	"\x12PublishKeysRequest\x12\x12\n" +
-	"\x04keys\x18\x01 \x03(\fR\x04keys\"\x12\n" +
-	"\x10PublishKeysReply\"#\n" +
+	"\x04keys\x18\x01 \x03(\fR\x04keys\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\"\x12\n" +
+	"\x10PublishKeysReply\"7\n" +
 	"\rReportRequest\x12\x12\n" +
-	"\x04uses\x18\x01 \x03(\fR\x04uses\"\r\n" +
+	"\x04uses\x18\x01 \x03(\fR\x04uses\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\"\r\n" +
 	"\vReportReply2B\n" +
 	"\x04Feed\x12:\n" +
-	"\x06Follow\x12\x14.holdfast.peer.v1.Up\x1a\x16.holdfast.peer.v1.Down(\x010\x012\xb7\x02\n" +
+	"\x06Follow\x12\x14.holdfast.peer.v1.Up\x1a\x16.holdfast.peer.v1.Down(\x010\x012\xb9\x02\n" +
 	"\aControl\x12B\n" +
-	"\x04Join\x12\x1d.holdfast.peer.v1.JoinRequest\x1a\x1b.holdfast.peer.v1.JoinReply\x12E\n" +
-	"\x05Relay\x12\x1e.holdfast.peer.v1.RelayRequest\x1a\x1c.holdfast.peer.v1.RelayReply\x12W\n" +
+	"\x04Join\x12\x1d.holdfast.peer.v1.JoinRequest\x1a\x1b.holdfast.peer.v1.JoinReply\x12G\n" +
+	"\x05Relay\x12\x1e.holdfast.peer.v1.RelayRequest\x1a\x1c.holdfast.peer.v1.RelayReply0\x01\x12W\n" +
 	"\vPublishKeys\x12$.holdfast.peer.v1.PublishKeysRequest\x1a\".holdfast.peer.v1.PublishKeysReply\x12H\n" +
 	"\x06Report\x12\x1f.holdfast.peer.v1.ReportRequest\x1a\x1d.holdfast.peer.v1.ReportReplyB7Z5github.com/holdfast-iam/holdfast/internal/peer/peerpbb\x06proto3"
 

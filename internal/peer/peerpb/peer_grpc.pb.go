@@ -131,10 +131,12 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Control is what Region nodes ask of the control plane.
+// Control is what nodes ask of a control-plane node: Region nodes any, and that
+// one the node that sequences.
 type ControlClient interface {
 	Join(ctx context.Context, in *JoinRequest, opts ...grpc.CallOption) (*JoinReply, error)
-	Relay(ctx context.Context, in *RelayRequest, opts ...grpc.CallOption) (*RelayReply, error)
+	// Relay tells that the write is committed, if it is, and then the answer.
+	Relay(ctx context.Context, in *RelayRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RelayReply], error)
 	PublishKeys(ctx context.Context, in *PublishKeysRequest, opts ...grpc.CallOption) (*PublishKeysReply, error)
 	Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportReply, error)
 }
@@ -157,15 +159,24 @@ func (c *controlClient) Join(ctx context.Context, in *JoinRequest, opts ...grpc.
 	return out, nil
 }
 
-func (c *controlClient) Relay(ctx context.Context, in *RelayRequest, opts ...grpc.CallOption) (*RelayReply, error) {
+func (c *controlClient) Relay(ctx context.Context, in *RelayRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RelayReply], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(RelayReply)
-	err := c.cc.Invoke(ctx, Control_Relay_FullMethodName, in, out, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Control_ServiceDesc.Streams[0], Control_Relay_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	x := &grpc.GenericClientStream[RelayRequest, RelayReply]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Control_RelayClient = grpc.ServerStreamingClient[RelayReply]
 
 func (c *controlClient) PublishKeys(ctx context.Context, in *PublishKeysRequest, opts ...grpc.CallOption) (*PublishKeysReply, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -191,10 +202,12 @@ func (c *controlClient) Report(ctx context.Context, in *ReportRequest, opts ...g
 // All implementations must embed UnimplementedControlServer
 // for forward compatibility.
 //
-// Control is what Region nodes ask of the control plane.
+// Control is what nodes ask of a control-plane node: Region nodes any, and that
+// one the node that sequences.
 type ControlServer interface {
 	Join(context.Context, *JoinRequest) (*JoinReply, error)
-	Relay(context.Context, *RelayRequest) (*RelayReply, error)
+	// Relay tells that the write is committed, if it is, and then the answer.
+	Relay(*RelayRequest, grpc.ServerStreamingServer[RelayReply]) error
 	PublishKeys(context.Context, *PublishKeysRequest) (*PublishKeysReply, error)
 	Report(context.Context, *ReportRequest) (*ReportReply, error)
 	mustEmbedUnimplementedControlServer()
@@ -210,8 +223,8 @@ type UnimplementedControlServer struct{}
 func (UnimplementedControlServer) Join(context.Context, *JoinRequest) (*JoinReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Join not implemented")
 }
-func (UnimplementedControlServer) Relay(context.Context, *RelayRequest) (*RelayReply, error) {
-	return nil, status.Error(codes.Unimplemented, "method Relay not implemented")
+func (UnimplementedControlServer) Relay(*RelayRequest, grpc.ServerStreamingServer[RelayReply]) error {
+	return status.Error(codes.Unimplemented, "method Relay not implemented")
 }
 func (UnimplementedControlServer) PublishKeys(context.Context, *PublishKeysRequest) (*PublishKeysReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method PublishKeys not implemented")
@@ -258,23 +271,16 @@ func _Control_Join_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Control_Relay_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(RelayRequest)
-	if err := dec(in); err != nil {
-		return nil, err
+func _Control_Relay_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(RelayRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
 	}
-	if interceptor == nil {
-		return srv.(ControlServer).Relay(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: Control_Relay_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(ControlServer).Relay(ctx, req.(*RelayRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+	return srv.(ControlServer).Relay(m, &grpc.GenericServerStream[RelayRequest, RelayReply]{ServerStream: stream})
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Control_RelayServer = grpc.ServerStreamingServer[RelayReply]
 
 func _Control_PublishKeys_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(PublishKeysRequest)
@@ -324,10 +330,6 @@ var Control_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Control_Join_Handler,
 		},
 		{
-			MethodName: "Relay",
-			Handler:    _Control_Relay_Handler,
-		},
-		{
 			MethodName: "PublishKeys",
 			Handler:    _Control_PublishKeys_Handler,
 		},
@@ -336,6 +338,12 @@ var Control_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Control_Report_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Relay",
+			Handler:       _Control_Relay_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "peer.proto",
 }
