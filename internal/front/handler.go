@@ -34,8 +34,9 @@ type Handler struct {
 	Region     string
 	Verifier   *authn.Verifier
 	Authorizer *authz.Authorizer
-	// View returns what this node serves. On the control plane it may wait
-	// for a linearizable read of the head.
+	// View returns what this node serves. On the control plane it waits for a
+	// linearizable read of the head; a view with an error is what there is
+	// when that fails: good for reads, marked with its age.
 	View func(context.Context) (*view.View, error)
 	// Age is how long ago the node last heard of the head.
 	Age func(now time.Time) time.Duration

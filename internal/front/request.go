@@ -86,8 +86,12 @@ func (q *request) serve() error {
 		}
 	}
 	v, err := q.h.View(q.r.Context())
-	if err != nil {
+	if v == nil {
 		return err
+	}
+	if err != nil && q.op.Effect == api.Write { // its refusal must not rest on an old view
+		q.h.Log.Warn("the newest state cannot be read", "request", q.id, "error", err)
+		return Unavailable("a majority of it cannot be reached")
 	}
 	q.view = v
 	if err := q.awaitRevision(); err != nil {
@@ -214,7 +218,7 @@ func (q *request) awaitRevision() error {
 		ctx, cancel := context.WithTimeout(q.r.Context(), revisionWait)
 		defer cancel()
 		_ = q.h.Await(ctx, index) // looked at below
-		if q.view, err = q.h.View(q.r.Context()); err != nil {
+		if q.view, err = q.h.View(q.r.Context()); q.view == nil {
 			return err
 		}
 	}

@@ -234,7 +234,7 @@ func (c *Control) serve(ctx context.Context, group *errgroup.Group) error {
 	})).Without(iam.Unbuilt())
 	c.front = &front.Handler{Operations: front.NewOperations(table), Region: c.Config.Region,
 		Verifier: &authn.Verifier{Ring: c.ring, Region: c.Config.Region, AnyRegion: c.Config.AnyRegion, Hot: new(view.Ring)}, Authorizer: &authz.Authorizer{},
-		View: c.linearizable, Age: c.writer.Age, Relay: c.forward, Commit: c.commit, Markers: markers(c.ring), Now: time.Now, Log: c.Log, Observe: c.metrics.observe}
+		View: c.writer.Linearizable, Age: c.writer.Age, Relay: c.forward, Commit: c.commit, Markers: markers(c.ring), Now: time.Now, Log: c.Log, Observe: c.metrics.observe}
 	peers, err := peer.Server(c.keys.TLS(), c.findNode, grpcOptions(c.Log, nil)...)
 	if err != nil {
 		return err
@@ -282,15 +282,6 @@ func stopGRPC(s *grpc.Server) {
 		s.Stop()
 		<-done
 	}
-}
-
-// linearizable is the view for reads; without quorum it is the last one.
-func (c *Control) linearizable(ctx context.Context) (*view.View, error) {
-	v, err := c.writer.Linearizable(ctx)
-	if err != nil && v == nil {
-		return nil, err
-	}
-	return v, nil
 }
 
 // commit has the sequencer run a front's write.

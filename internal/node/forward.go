@@ -126,6 +126,9 @@ func (o *operators) Execute(ctx context.Context, command *operatorpb.Command) (*
 	if done {
 		return result, err
 	}
+	if _, err := o.c.writer.Linearizable(ctx); err != nil { // a refusal must not rest on an old view
+		return nil, status.Error(codes.Internal, err.Error())
+	}
 	return o.here.Execute(withInsist(ctx, insist), command)
 }
 

@@ -11,12 +11,12 @@ import (
 const late = tickEach + time.Millisecond
 
 // acknowledged checks what an answer promises, at the moment it is given.
-func (w *world) acknowledged(t *wait, missing []string) {
+func (w *world) acknowledged(c *control, t *wait, missing []string) {
 	h := &w.history
 	if h.doing[t.index] != t.attempt.op.call {
 		w.fail("NoLostWrite: %s is acknowledged at %d and the log has another call there", t.attempt.op.name, t.index)
 	}
-	if took := w.control.clock.boot().Sub(t.since); took > feed.Bound+late {
+	if took := c.clock.boot().Sub(t.since); took > feed.Bound+late && t.began >= c.thawed {
 		w.fail("Bounded: %s waited %v for the in-sync set", t.attempt.op.name, took)
 	}
 	h.acknowledged = max(h.acknowledged, t.index)
@@ -30,7 +30,7 @@ func (w *world) acknowledged(t *wait, missing []string) {
 
 // check holds every invariant that is about one moment.
 func (w *world) check() {
-	h, c := &w.history, w.control
+	h := &w.history
 	for _, r := range w.regions {
 		at := r.durable()
 		if r.serving != nil {
@@ -45,27 +45,33 @@ func (w *world) check() {
 			w.fail("AppliedAll: %s has %d, and %d was acknowledged as applied by all", r.id, at, h.all)
 		}
 	}
-	if !c.up {
-		return
+	for _, c := range w.controls {
+		if c.up && c.frozen <= w.now {
+			c.check()
+		}
 	}
+}
+
+func (c *control) check() {
+	w, h := c.w, &c.w.history
 	if head := &c.machine.View().Head; !h.holds(head) {
-		w.fail("Prefix: the control node's view at %d is not of the log", head.Index)
+		w.fail("Prefix: the view of %s at %d is not of the log", c.id, head.Index)
 	} else if sent := &c.ring.View().Head; sent.Index != head.Index {
 		w.fail("Fed: the feed is at %d, the sequencer at %d", sent.Index, head.Index)
 	}
 	for _, id := range c.order {
-		if t := c.waits[id]; t != nil && c.clock.boot().Sub(t.since) > feed.Bound+late {
+		if t := c.waits[id]; t != nil && t.began >= c.thawed && c.clock.boot().Sub(t.since) > feed.Bound+late {
 			w.fail("Bounded: %s has waited longer than the bound", t.attempt.op.name)
 		}
 	}
-	w.checkMembers()
+	c.checkMembers(h.newest().Node == c.id)
 }
 
-// checkMembers holds the in-sync set against what its members have: each has
-// all that this life answered, and a node comes back in only with everything
-// that was ever answered.
-func (w *world) checkMembers() {
-	c := w.control
+// checkMembers holds the in-sync set of the node that sequences against what its
+// members have: each has all that it answered in this term, and a node comes
+// back in only with everything that was ever answered.
+func (c *control) checkMembers(sequences bool) {
+	w := c.w
 	now := map[string]bool{}
 	for _, m := range c.set.Members() {
 		now[m] = true
@@ -73,6 +79,7 @@ func (w *world) checkMembers() {
 	for _, r := range w.regions {
 		at := r.durable()
 		switch {
+		case !sequences: // nobody waits for this set
 		case now[r.id] && at < c.answered:
 			w.fail("InSync: %s is a member with %d, and %d was answered", r.id, at, c.answered)
 		case now[r.id] && !c.members[r.id]:
@@ -91,12 +98,12 @@ func (w *world) checkMembers() {
 // and has the same, and no call hangs.
 func (w *world) settled() {
 	head := w.history.newest()
-	if !w.control.up {
-		w.fail("Settled: the control node is down")
-		return
-	}
-	if v := w.control.machine.View(); v.Head.Index != head.Index {
-		w.fail("Settled: the control node is at %d, the log at %d", v.Head.Index, head.Index)
+	for _, c := range w.controls {
+		if !c.up {
+			w.fail("Settled: %s is down", c.id)
+		} else if v := c.machine.View(); v.Head.Index != head.Index {
+			w.fail("Settled: %s is at %d, the log at %d", c.id, v.Head.Index, head.Index)
+		}
 	}
 	for _, r := range w.regions {
 		if r.serving == nil || r.serving.Head.Index != head.Index {

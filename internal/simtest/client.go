@@ -10,7 +10,7 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/store"
 )
 
-// skew is how far a signature's time may be off the control node's.
+// skew is how far a signature's time may be off a control node's.
 const skew = 5 * time.Minute
 
 var (
@@ -44,7 +44,9 @@ type operation struct {
 // attempt is one sending of an operation.
 type attempt struct {
 	op      *operation
-	arrived uint64 // what the control node's life had committed when it came
+	arrived uint64 // what was in the log when it came to the node that answers
+	handed  bool   // by one control node to another: once is enough
+	answer  func(err error, index uint64, missing []string)
 }
 
 func (o *operation) admit(_ record.Reader, now time.Time) error {
@@ -137,10 +139,10 @@ func (c *client) send() {
 		if w.now < troubled && w.chance(30) {
 			continue
 		}
-		w.after(w.latency(), func() {
-			if w.control.up {
-				w.control.submit(&attempt{op: o})
-			}
+		w.anyControl().deliver(func(c *control) {
+			a := &attempt{op: o}
+			a.answer = a.reply
+			c.take(a)
 		})
 	}
 	w.after(w.between(800*time.Millisecond, 1500*time.Millisecond), func() {
@@ -159,7 +161,7 @@ func (a *attempt) reply(err error, index uint64, missing []string) {
 		return
 	}
 	w.after(w.latency(), func() {
-		if o.over || errors.Is(err, store.ErrUnavailable) {
+		if o.over || errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrMoved) {
 			return // it is sent again in time
 		}
 		o.over = true

@@ -13,13 +13,15 @@ const keepalive = 10 * time.Second
 
 var errBroken = errors.New("the connection is broken")
 
-// conn is a stream between a Region's node and the control node. Each way
+// conn is a stream between a Region's node and a control node. Each way
 // keeps its order; nothing holds between connections, so what an old one still
 // carries may arrive after a new one is open.
 type conn struct {
 	w       *world
 	region  *region
-	life    int // of the control node
+	control *control
+	life    int           // of the control node
+	heard   time.Duration // when a frame came last
 	up      pipe[*peerpb.Up]
 	down    pipe[*peerpb.Down]
 	session *session
@@ -60,8 +62,8 @@ func (w *world) latency() time.Duration {
 }
 
 // connect opens a stream.
-func (w *world) connect(r *region) *conn {
-	n := &conn{w: w, region: r, life: w.control.life}
+func (w *world) connect(r *region, c *control) *conn {
+	n := &conn{w: w, region: r, control: c, life: c.life, heard: w.now}
 	n.up = pipe[*peerpb.Up]{conn: n, deliver: n.atControl}
 	n.down = pipe[*peerpb.Down]{conn: n, deliver: func(d *peerpb.Down) { r.receive(n, d) }}
 	return n
@@ -69,8 +71,12 @@ func (w *world) connect(r *region) *conn {
 
 // atControl is what the control node's end of the stream does.
 func (n *conn) atControl(up *peerpb.Up) {
-	c := n.w.control
+	c := n.control
 	if !c.up || c.life != n.life {
+		return
+	}
+	if c.frozen > n.w.now {
+		n.w.after(c.frozen-n.w.now, func() { n.atControl(up) })
 		return
 	}
 	if up.Hello != nil {

@@ -3,6 +3,7 @@ package simtest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"time"
@@ -14,33 +15,41 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/view"
 )
 
-// Times of the control node's driver.
+// Times of a control node's driver.
 const (
 	tickEach      = 20 * time.Millisecond
 	heartbeatEach = 500 * time.Millisecond
-	ringLength    = 6 // short, so that followers fall out of it
+	ringLength    = 6                      // short, so that followers fall out of it
+	patience      = 300 * time.Millisecond // with the node that sequences
+	readBound     = 600 * time.Millisecond // of a read of the head
 )
 
 // control drives the sequencer and the in-sync set as their process does.
 type control struct {
 	w     *world
+	id    string
 	clock clock
 	up    bool
 	life  int // counts starts: what an earlier life began is not for this one
 
-	machine  *store.Sequencer
-	ring     *feed.Ring
-	set      *feed.InSync
-	sessions []*session
-	calls    map[*store.Call]*attempt
-	waits    map[uint64]*wait
-	order    []uint64 // keys of waits, in order
-	asked    uint64
-	busy     bool // a commit or a read of the log is under way
-	grouping bool
-	answered uint64          // highest index that this life has answered
-	landed   uint64          // highest index that this life has committed, whether or not it knows
-	members  map[string]bool // the in-sync set after the last step
+	frozen time.Duration              // until then the process is stopped
+	thawed time.Duration              // when it went on last
+	away   time.Duration              // until then the store answers it rarely
+	cut    map[*control]time.Duration // until then nothing passes to or from another
+
+	machine   *store.Sequencer
+	ring      *feed.Ring
+	set       *feed.InSync
+	sessions  []*session
+	calls     map[*store.Call]*attempt
+	waits     map[uint64]*wait
+	order     []uint64 // keys of waits, in order
+	asked     uint64
+	busy      bool // a commit or a read of the log is under way
+	grouping  bool
+	sequenced bool            // it made the newest commit that it knows of
+	answered  uint64          // highest index that it has answered since it took over
+	members   map[string]bool // the in-sync set after the last step
 }
 
 // wait is a committed call whose answer waits for the in-sync set.
@@ -48,14 +57,15 @@ type wait struct {
 	attempt *attempt
 	index   uint64
 	since   time.Time
+	began   time.Duration // since in true time
 }
 
-func (c *control) sign(h *record.Head) { h.Sign(headKey) }
+func (c *control) sign(h *record.Head) { h.Sign(headKey(c.id)) }
 
 // genesis makes the first commit.
 func (c *control) genesis() error {
 	first := &store.Memory{}
-	w := &store.Writer{KV: first, Node: "control", Sign: c.sign, Now: c.clock.wall, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	w := &store.Writer{KV: first, Node: c.id, Sign: c.sign, Now: c.clock.wall, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	ctx := context.Background()
 	verify := func(*record.Head, *view.State) error { return nil }
 	if err := w.Open(ctx, verify); err != nil {
@@ -81,54 +91,72 @@ func (c *control) genesis() error {
 // start loads what the store holds, as the process does.
 func (c *control) start() {
 	verify := func(h *record.Head, s *view.State) error { return record.VerifyState(s, h, s.Digest(), rootHash()) }
-	machine, err := store.Load(context.Background(), c.w.kv, "control", c.sign, verify, func(uint64, int64, int) {})
+	machine, err := store.Load(context.Background(), c.w.kv, c.id, c.sign, verify, func(uint64, int64, int) {})
 	if err != nil || machine == nil {
-		c.w.fail("the control node does not start: %v", err)
+		c.w.fail("%s does not start: %v", c.id, err)
 		return
 	}
 	c.life++
-	c.up, c.machine, c.busy, c.grouping, c.answered, c.landed = true, machine, false, false, 0, machine.View().Head.Index
+	c.up, c.machine, c.busy, c.grouping, c.answered = true, machine, false, false, 0
+	c.sequenced, c.frozen = machine.Sequences(), 0
 	c.calls, c.waits, c.order, c.sessions = map[*store.Call]*attempt{}, map[uint64]*wait{}, nil, nil
 	c.ring = feed.NewRing(machine.View(), ringLength)
 	c.set = feed.NewInSync(feed.Followers(machine.View()), machine.View().Head.Index, c.clock.boot())
+	c.noteMembers()
+	c.w.note("%s starts at %d", c.id, machine.View().Head.Index)
+	c.tick()
+	c.probe()
+}
+
+func (c *control) noteMembers() {
 	c.members = map[string]bool{}
 	for _, m := range c.set.Members() {
 		c.members[m] = true
 	}
-	c.w.note("control starts at %d", machine.View().Head.Index)
-	c.tick()
 }
 
-// later has something happen on this life's clock, unless the life ends.
+// later has something happen on this life's clock, unless the life ends; while
+// the process is stopped nothing happens, and then at once.
 func (c *control) later(d time.Duration, do func()) {
 	life := c.life
-	c.w.after(c.clock.real(d), func() {
-		if c.up && c.life == life {
-			do()
-		}
-	})
+	c.w.after(c.clock.real(d), func() { c.whenAwake(life, do) })
+}
+
+func (c *control) whenAwake(life int, do func()) {
+	switch {
+	case !c.up || c.life != life:
+	case c.frozen > c.w.now:
+		c.w.after(c.frozen-c.w.now, func() { c.whenAwake(life, do) })
+	default:
+		do()
+	}
+}
+
+// deliver has something arrive over the network.
+func (c *control) deliver(do func(*control)) {
+	c.w.after(c.w.latency(), func() { c.whenAwake(c.life, func() { do(c) }) })
+}
+
+// freeze stops the process as SIGSTOP does.
+func (c *control) freeze(d time.Duration) {
+	c.w.note("%s is frozen for %v", c.id, d)
+	c.frozen, c.thawed = c.w.now+d, c.w.now+d
 }
 
 // crash ends the process: memory is gone.
 func (c *control) crash() {
-	c.w.note("control crashes")
+	c.w.note("%s crashes", c.id)
 	c.up = false
 	for _, r := range c.w.regions {
-		c.w.cut(r.conn)
+		if r.conn != nil && r.conn.control == c {
+			c.w.cut(r.conn)
+		}
 	}
 }
 
 func (c *control) tick() {
 	c.settle(c.set.Step(feed.Tick{}, c.clock.boot()))
 	c.later(min(c.set.Next(c.clock.boot()), tickEach), c.tick)
-}
-
-// submit takes a client's attempt.
-func (c *control) submit(a *attempt) {
-	call := &store.Call{ID: a.op.call, Account: a.op.client.id, Admit: a.op.admit, Apply: a.op.apply}
-	c.calls[call] = a
-	a.arrived = c.landed
-	c.perform(c.machine.Step(store.Submit{Call: call}, c.clock.wall()))
 }
 
 // perform does what the sequencer asks for, and then has it go on.
@@ -143,6 +171,8 @@ func (c *control) perform(effects []any) {
 			c.publish(e)
 		case store.Answer:
 			c.answer(e)
+		case store.Stop:
+			c.w.fail("Broken: %s: %v", c.id, e.Err)
 		}
 	}
 	if !c.busy && !c.grouping && !c.machine.Idle() {
@@ -157,13 +187,15 @@ func (c *control) perform(effects []any) {
 func (c *control) commit(t *store.Txn) {
 	c.busy = true
 	life := c.life
-	c.w.kv.commit(t, func(ok bool, err error) {
-		if !c.up || c.life != life {
-			return
-		}
-		c.w.note("commit %d: %v %v", t.Index, ok, err)
-		c.busy = false
-		c.perform(c.machine.Step(store.Committed{OK: ok, Err: err}, c.clock.wall()))
+	c.w.kv.commit(c, t, func(ok bool, err error) {
+		c.whenAwake(life, func() {
+			c.w.note("%s commits %d: %v %v", c.id, t.Index, ok, err)
+			if err == nil && !ok && c.w.history.newest().Node != c.id && c.machine.Sequences() {
+				c.w.seen["commit of a node that had lost its place"]++
+			}
+			c.busy = false
+			c.perform(c.machine.Step(store.Committed{OK: ok, Err: err}, c.clock.wall()))
+		})
 	})
 }
 
@@ -172,7 +204,7 @@ func (c *control) catchUp(from uint64) {
 	c.w.seen["log read after a refusal"]++
 	c.later(c.w.between(time.Millisecond, 60*time.Millisecond), func() {
 		var e store.Caught
-		if c.w.kv.troubled() && c.w.chance(700) {
+		if c.w.kv.troubled(c) && c.w.chance(700) {
 			e.Err = errLost
 		} else {
 			e.Err = c.w.kv.Log(context.Background(), from, func(_ uint64, value []byte) bool {
@@ -184,7 +216,7 @@ func (c *control) catchUp(from uint64) {
 				return true
 			})
 		}
-		c.w.note("log from %d: %d values, %v", from, len(e.Values), e.Err)
+		c.w.note("%s reads the log from %d: %d values, %v", c.id, from, len(e.Values), e.Err)
 		c.busy = false
 		c.perform(c.machine.Step(e, c.clock.wall()))
 	})
@@ -194,8 +226,14 @@ func (c *control) publish(e store.Publish) {
 	if !c.w.history.holds(&e.Value.Head) {
 		c.w.fail("Confirmed: index %d is published and is not in the log", e.Value.Head.Index)
 	}
+	now, own := c.clock.boot(), e.Value.Head.Node == c.id
+	if own && !c.sequenced {
+		c.settle(c.set.Step(feed.TakenOver{Index: c.ring.View().Head.Index}, now))
+		c.answered = 0
+		c.noteMembers()
+	}
+	c.sequenced = own
 	c.ring.Publish(e.Value, e.View)
-	now := c.clock.boot()
 	c.settle(c.set.Step(feed.Enrolled{Nodes: feed.Followers(e.View)}, now))
 	c.settle(c.set.Step(feed.Published{Index: e.Value.Head.Index}, now))
 	for _, s := range c.sessions {
@@ -208,17 +246,21 @@ func (c *control) answer(e store.Answer) {
 	a := c.calls[e.Call]
 	delete(c.calls, e.Call)
 	if e.Outcome.Err != nil {
+		if errors.Is(e.Outcome.Err, store.ErrMoved) {
+			c.moved(a)
+			return
+		}
 		if v := e.Outcome.View; v != nil && v.Head.Index < a.arrived {
 			c.w.fail("Fresh: %s is refused at %d, and %d was committed when it arrived", a.op.name, v.Head.Index, a.arrived)
 		}
-		a.reply(e.Outcome.Err, 0, nil)
+		a.answer(e.Outcome.Err, 0, nil)
 		return
 	}
 	if e.Outcome.Replayed {
 		c.w.seen["repeated call answered from the log"]++
 	}
 	c.asked++
-	c.waits[c.asked] = &wait{a, e.Outcome.Index, c.clock.boot()}
+	c.waits[c.asked] = &wait{a, e.Outcome.Index, c.clock.boot(), c.w.now}
 	c.order = append(c.order, c.asked)
 	c.settle(c.set.Step(feed.Asked{ID: c.asked, Index: e.Outcome.Index}, c.clock.boot()))
 }
@@ -236,8 +278,8 @@ func (c *control) settle(list []feed.Answered) {
 			c.order = c.order[1:]
 		}
 		c.answered = max(c.answered, t.index)
-		c.w.acknowledged(t, x.Missing)
-		t.attempt.reply(nil, t.index, x.Missing)
+		c.w.acknowledged(c, t, x.Missing)
+		t.attempt.answer(nil, t.index, x.Missing)
 	}
 }
 
@@ -253,6 +295,12 @@ type session struct {
 
 // accept takes the first frame of a stream.
 func (c *control) accept(n *conn, hello *peerpb.Hello) {
+	if v := c.machine.View(); hello.Lineage == v.Head.Lineage && hello.Index > v.Head.Index {
+		c.w.seen["follower ahead of its source"]++
+		c.woken()
+		c.w.cut(n)
+		return
+	}
 	s := &session{c: c, conn: n}
 	c.sessions = append(c.sessions, s)
 	n.session = s
@@ -317,10 +365,15 @@ func (s *session) beatOn() {
 func (s *session) beat() {
 	c := s.c
 	h := c.machine.View().Head
-	if c.w.kv.troubled() || !c.w.kv.current(&h) {
+	switch {
+	case c.w.kv.troubled(c):
+		s.conn.down.send(&peerpb.Down{Frame: &peerpb.Down_Ready{Ready: &peerpb.Ready{}}}) // somebody is there
+		return
+	case !c.w.kv.current(&h):
+		c.woken()
 		return
 	}
-	b, err := record.Marshal(record.NewBeat(&h, "control", c.clock.wall(), headKey))
+	b, err := record.Marshal(record.NewBeat(&h, c.id, c.clock.wall(), headKey(c.id)))
 	if err != nil {
 		c.w.fail("heartbeat: %v", err)
 		return

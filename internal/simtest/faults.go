@@ -15,11 +15,32 @@ type fault struct {
 }
 
 var faults = []fault{
-	{"crash of the control node", func(w *world) {
-		if c := w.control; c.up {
+	{"crash of a control node", func(w *world) {
+		if c := w.anyControl(); c.up && c.frozen <= w.now {
 			c.crash()
 			w.after(w.between(50*time.Millisecond, 4*time.Second), c.start)
 		}
+	}},
+	{"crash of the node that sequences", func(w *world) {
+		for _, c := range w.controls {
+			if c.up && c.frozen <= w.now && c.id == w.history.newest().Node {
+				c.crash()
+				w.after(w.between(50*time.Millisecond, 4*time.Second), c.start)
+			}
+		}
+	}},
+	{"frozen control node", func(w *world) {
+		if c := w.anyControl(); c.up && c.frozen <= w.now {
+			c.freeze(w.between(100*time.Millisecond, 5*time.Second))
+		}
+	}},
+	{"control node away from the store", func(w *world) {
+		w.anyControl().away = w.now + w.between(50*time.Millisecond, 4*time.Second)
+	}},
+	{"partition between control nodes", func(w *world) {
+		a, b := w.anyControl(), w.anyControl()
+		until := w.now + w.between(50*time.Millisecond, 4*time.Second)
+		a.cut[b], b.cut[a] = until, until
 	}},
 	{"crash of a Region's node", func(w *world) {
 		if r := w.regions[w.rand.IntN(len(w.regions))]; r.up {
@@ -45,7 +66,10 @@ var faults = []fault{
 		w.regions[w.rand.IntN(len(w.regions))].slow = w.now + w.between(50*time.Millisecond, 5*time.Second)
 	}},
 	{"clock that jumps", func(w *world) {
-		clocks := []*clock{&w.control.clock}
+		var clocks []*clock
+		for _, c := range w.controls {
+			clocks = append(clocks, &c.clock)
+		}
 		for _, r := range w.regions {
 			clocks = append(clocks, &r.clock)
 		}
@@ -108,7 +132,11 @@ func (w *world) lie(d *peerpb.Down) []*peerpb.Down {
 	}); err != nil {
 		w.fail("snapshot: %v", err)
 	}
-	w.old = w.control.machine.View()
+	for _, c := range w.controls {
+		if c.up && w.chance(500) {
+			w.old = c.machine.View()
+		}
+	}
 	return append(list, d)
 }
 
@@ -116,7 +144,11 @@ func (w *world) lie(d *peerpb.Down) []*peerpb.Down {
 func (w *world) heal() {
 	w.note("trouble ends")
 	w.kv.trouble = 0
-	w.control.clock.offset = 0
+	for _, c := range w.controls {
+		c.clock.offset, c.away, c.frozen = 0, 0, min(c.frozen, w.now)
+		clear(c.cut)
+		c.later(0, c.woken)
+	}
 	for _, r := range w.regions {
 		w.cut(r.conn) // a stream that lost a frame stays wrong until something is sent on it
 		r.blocked, r.slow, r.clock.offset = 0, 0, 0

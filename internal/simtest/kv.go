@@ -16,29 +16,24 @@ import (
 type faulty struct {
 	store.Memory
 	w       *world
-	trouble time.Duration // until then most answers are lost
+	trouble time.Duration // until then most answers are lost, whoever asks
 }
 
 var errLost = errors.New("the answer was lost")
 
-func (k *faulty) troubled() bool { return k.w.now < k.trouble }
+// troubled says whether most answers to a node are lost.
+func (k *faulty) troubled(c *control) bool { return k.w.now < k.trouble || k.w.now < c.away }
 
 // commit answers through done. Where the outcome is unknown, the commit has
 // happened, happens later, or never happens.
-func (k *faulty) commit(t *store.Txn, done func(ok bool, err error)) {
+func (k *faulty) commit(c *control, t *store.Txn, done func(ok bool, err error)) {
 	w := k.w
-	lost, life := 0, w.control.life
-	apply := func() bool {
-		ok := k.apply(t)
-		if ok && w.control.life == life {
-			w.control.landed = t.Index
-		}
-		return ok
-	}
+	lost := 0
+	apply := func() bool { return k.apply(t) }
 	if w.now < troubled {
 		lost = 15
 	}
-	if k.troubled() {
+	if k.troubled(c) {
 		lost = 800
 	}
 	if !w.chance(lost) {
@@ -81,6 +76,11 @@ func (k *faulty) apply(t *store.Txn) bool {
 	}
 	k.w.note("kv commits %d (%d records)", t.Index, len(l.Records))
 	k.w.history.add(k.w, &l)
+	for _, c := range k.w.controls { // the watch, which may leave something out
+		if c.id != l.Head.Node && (k.w.now >= troubled || k.w.chance(900)) {
+			c.later(k.w.between(500*time.Microsecond, 30*time.Millisecond), c.woken)
+		}
+	}
 	return true
 }
 
@@ -112,6 +112,13 @@ func (h *history) add(w *world, l *record.LogValue) {
 	if err != nil {
 		w.fail("the log does not continue: %v", err)
 		return
+	}
+	if before.Index > 0 {
+		if took := l.Head.Node != before.Node; took && l.Head.Term != before.Term+1 || !took && l.Head.Term != before.Term {
+			w.fail("OneSequencer: %s commits %d in term %d after %s in term %d", l.Head.Node, l.Head.Index, l.Head.Term, before.Node, before.Term)
+		} else if took {
+			w.seen["take-over"]++
+		}
 	}
 	if l.Head.Time < before.Time {
 		w.fail("commit %d is older in time than the one before", l.Head.Index)

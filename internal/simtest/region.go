@@ -24,10 +24,11 @@ type region struct {
 	conn    *conn
 	inbox   []*peerpb.Down // frames that wait for the disk
 
-	blocked time.Duration // until then nothing passes between it and the control node
-	slow    time.Duration // until then its disk is slow and fails
-	serving *view.View    // nil: down, or nothing to serve
-	served  uint64        // the highest index that it ever served
+	blocked time.Duration              // until then nothing passes between it and the control nodes
+	shunned map[*control]time.Duration // until then another one is followed
+	slow    time.Duration              // until then its disk is slow and fails
+	serving *view.View                 // nil: down, or nothing to serve
+	served  uint64                     // the highest index that it ever served
 	floor   int64
 }
 
@@ -52,7 +53,7 @@ func (r *region) start() {
 	r.life++
 	r.up, r.inbox, r.conn = true, nil, nil
 	r.machine = replica.NewFollower(rootHash())
-	r.floor = 0
+	r.floor, r.shunned = 0, map[*control]time.Duration{}
 	v, err := r.load()
 	if err != nil {
 		r.w.fail("Recovered: %s cannot use its own disk copy: %v", r.id, err)
@@ -121,8 +122,60 @@ func (r *region) receive(n *conn, d *peerpb.Down) {
 	if !r.up || r.conn != n {
 		return // this process reads from one stream
 	}
+	n.heard = r.w.now
 	r.inbox = append(r.inbox, d)
 	r.read()
+	r.prefer()
+}
+
+// prefer follows the node that signed the newest head, unless it failed lately.
+func (r *region) prefer() {
+	n := r.conn
+	if n == nil || r.serving == nil || r.serving.Head.Node == n.control.id {
+		return
+	}
+	if c := r.source(); c.id == r.serving.Head.Node {
+		r.w.seen["follower moves to the node that sequences"]++
+		r.w.cut(n)
+		r.lost(n)
+	}
+}
+
+// source is whom to follow: the node that sequences, else any that did not fail
+// lately.
+func (r *region) source() *control {
+	w := r.w
+	for _, c := range w.controls {
+		if r.serving != nil && c.id == r.serving.Head.Node && r.shunned[c] <= w.now {
+			return c
+		}
+	}
+	first := w.rand.IntN(len(w.controls))
+	for i := range w.controls {
+		if c := w.controls[(first+i)%len(w.controls)]; r.shunned[c] <= w.now {
+			return c
+		}
+	}
+	return w.controls[first]
+}
+
+// silence is how long a source may send nothing.
+const silence = 1500 * time.Millisecond
+
+// watch leaves a source that has gone silent.
+func (r *region) watch(n *conn) {
+	r.later(silence/4, func() {
+		switch {
+		case r.conn != n:
+		case r.w.now-n.heard >= silence:
+			r.w.seen["silent source left"]++
+			r.shunned[n.control] = r.w.now + time.Second
+			r.w.cut(n)
+			r.lost(n)
+		default:
+			r.watch(n)
+		}
+	})
 }
 
 func (r *region) read() {
@@ -185,12 +238,15 @@ func (r *region) send(up *peerpb.Up) {
 
 func (r *region) dial() {
 	w := r.w
+	c := r.source()
 	r.later(w.latency(), func() {
-		if !w.control.up || r.blocked > w.now {
+		if !c.up || r.blocked > w.now {
+			r.shunned[c] = w.now + time.Second
 			r.later(w.between(0, 300*time.Millisecond), func() { r.step(replica.Disconnected{Err: errBroken}) })
 			return
 		}
-		r.conn = w.connect(r)
+		r.conn = w.connect(r, c)
+		r.watch(r.conn)
 		w.note("%s connects", r.id)
 		r.step(replica.Connected{})
 	})

@@ -74,7 +74,10 @@ var happenings = []string{
 	"snapshot", "rewrite", "failed write", "crash during a write", "torn tail cut off",
 	"acknowledgement from an old connection", "follower too far behind", "commit time ahead of a node's clock",
 	"node out of the in-sync set", "node back in the in-sync set",
-	"crash of the control node", "crash of a Region's node", "broken connection", "partition", "trouble of the store", "slow disk", "clock that jumps", "lie",
+	"take-over", "call handed to another node", "forward without an answer", "call sent back: another node sequences", "commit of a node that had lost its place",
+	"follower moves to the node that sequences", "silent source left", "follower ahead of its source",
+	"crash of a control node", "crash of the node that sequences", "frozen control node", "control node away from the store", "partition between control nodes",
+	"crash of a Region's node", "broken connection", "partition", "trouble of the store", "slow disk", "clock that jumps", "lie",
 }
 
 func TestTheSameSeedHasTheSameTrace(t *testing.T) {

@@ -1,6 +1,6 @@
 // Package simtest drives the real machines of the store, the feed and the
-// replica in one process, from one seeded queue: a control node and two
-// Regions of one node each, over a store, disks, connections and clocks that
+// replica in one process, from one seeded queue: three control-plane nodes and
+// two Regions of one node each, over a store, disks, connections and clocks that
 // fail as real ones do.
 //
 // Invariant: a run is a function of its seed. Nothing here reads a clock,
@@ -67,13 +67,13 @@ type world struct {
 	seen  map[string]int
 	err   error
 
-	kv      *faulty
-	control *control
-	regions []*region
-	clients []*client
-	history history
-	lying   bool       // the control node's streams are tampered with
-	old     *view.View // that a lie may send
+	kv       *faulty
+	controls []*control
+	regions  []*region
+	clients  []*client
+	history  history
+	lying    bool       // the control nodes' streams are tampered with
+	old      *view.View // that a lie may send
 }
 
 // item is something that happens at a time; seq orders what is at one time.
@@ -97,6 +97,9 @@ func (s *schedule) Pop() any {
 	*s = old[:len(old)-1]
 	return last
 }
+
+// anyControl draws one of the control plane's nodes.
+func (w *world) anyControl() *control { return w.controls[w.rand.IntN(len(w.controls))] }
 
 // after has something happen after a span of true time.
 func (w *world) after(d time.Duration, do func()) {
@@ -160,8 +163,15 @@ func (w *world) newClock() clock {
 // The keys of every world: seeds choose events, not keys.
 var (
 	rootKey = ed25519.NewKeyFromSeed([]byte("simulated root key: 32 bytes....")[:32])
-	headKey = ed25519.NewKeyFromSeed([]byte("simulated head key: 32 bytes....")[:32])
 )
+
+// controlNames are the control plane's nodes.
+var controlNames = []string{"ctl-a", "ctl-b", "ctl-c"}
+
+func headKey(node string) ed25519.PrivateKey {
+	seed := sha256.Sum256([]byte("simulated head key of " + node))
+	return ed25519.NewKeyFromSeed(seed[:])
+}
 
 func publicOf(k ed25519.PrivateKey) []byte { return k.Public().(ed25519.PublicKey) }
 
@@ -178,7 +188,10 @@ func genesis() (*record.Genesis, []record.Change, error) {
 	if err := record.Put(p, record.Geneses, g); err != nil {
 		return nil, nil, err
 	}
-	nodes := []*record.Node{{ID: "control", Role: record.ControlNode, Head: publicOf(headKey)}, {ID: "r0", Role: record.RegionNode}, {ID: "r1", Role: record.RegionNode}}
+	nodes := []*record.Node{{ID: "r0", Role: record.RegionNode}, {ID: "r1", Role: record.RegionNode}}
+	for _, name := range controlNames {
+		nodes = append(nodes, &record.Node{ID: name, Role: record.ControlNode, TLS: []byte(name), Head: publicOf(headKey(name))})
+	}
 	for i, n := range nodes {
 		n.Invite = []byte{byte(i)}
 		if err := record.Put(p, record.Nodes, n); err != nil {
@@ -191,13 +204,17 @@ func genesis() (*record.Genesis, []record.Change, error) {
 // build makes the nodes and clients of a world and starts them.
 func (w *world) build() {
 	w.kv = &faulty{w: w}
-	w.control = &control{w: w, clock: w.newClock()}
-	if err := w.control.genesis(); err != nil {
+	for _, name := range controlNames {
+		w.controls = append(w.controls, &control{w: w, id: name, clock: w.newClock(), cut: map[*control]time.Duration{}})
+	}
+	if err := w.controls[0].genesis(); err != nil {
 		w.fail("genesis: %v", err)
 		return
 	}
-	w.control.start()
-	w.old = w.control.machine.View()
+	for _, c := range w.controls {
+		c.start()
+	}
+	w.old = w.controls[0].machine.View()
 	for i := range 2 {
 		r := &region{w: w, id: fmt.Sprintf("r%d", i), clock: w.newClock()}
 		w.regions = append(w.regions, r)
