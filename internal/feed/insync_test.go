@@ -85,3 +85,32 @@ func TestAWriteWaitsForTheBoundAtMostAndTheNextNotAtAll(t *testing.T) {
 		t.Fatalf("%v", out)
 	}
 }
+
+func TestAfterATakeOverEveryNodeIsWaitedForOneLeaseAndItsAcknowledgementsStayTrue(t *testing.T) {
+	s := NewInSync([]string{"a", "b"}, 1, start)
+	s.Step(Tick{}, at(2400))
+	s.Step(Acked{"a", 5}, at(2500)) // followed here all the time; b elsewhere
+	if got := s.Members(); len(got) != 0 {
+		t.Fatalf("members %v after their leases", got)
+	}
+	s.Step(TakenOver{5}, at(3000))
+	if got := s.Members(); !slices.Equal(got, []string{"a", "b"}) {
+		t.Fatalf("members %v after the take-over", got)
+	}
+	s.Step(Published{6}, at(3001))
+	if out := s.Step(Asked{1, 6}, at(3002)); len(out) != 0 {
+		t.Fatalf("%v", out)
+	}
+	s.Step(Acked{"a", 6}, at(3003))
+	out := s.Step(Acked{"b", 6}, at(3004))
+	if len(out) != 1 || len(out[0].Missing) != 0 {
+		t.Fatalf("%v", out)
+	}
+	if out := s.Step(Asked{2, 5}, at(3005)); len(out) != 1 || len(out[0].Missing) != 0 {
+		t.Errorf("%v", out)
+	}
+	s.Step(Tick{}, at(5004)) // one lease after its last word
+	if got := s.Members(); len(got) != 0 {
+		t.Errorf("members %v", got)
+	}
+}
