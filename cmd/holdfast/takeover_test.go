@@ -132,6 +132,29 @@ func TestAControlPlaneOverThreeZones(t *testing.T) {
 	t.Run("WithoutAMajorityReadsAndSTSGoOnAndWritesAreRefused", func(t *testing.T) { minority(t, d, user) })
 	t.Run("ADenialIsTakenWhileTheSequencerIsFrozen", func(t *testing.T) { denied(t, d, user) })
 	t.Run("TheNextUpContinues", func(t *testing.T) { continued(t, d) })
+	t.Run("TheNodeThatSequencesIsFencedByAnother", func(t *testing.T) { fencedSequencer(t, d) })
+}
+
+func fencedSequencer(t *testing.T, d *deploymentUnderTest) {
+	e, admin := d.endpoint().in(t), d.admin()
+	e.created(admin, "before-the-fence")
+	name, term := d.sequencer()
+	if out, err := d.operator("node", "fence", name, "--reason", "test"); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	e.created(admin, "after-the-fence")
+	if now, next := d.sequencer(); now == name || next <= term {
+		t.Errorf("%s sequences in term %d after %s was fenced in term %d", now, next, name, term)
+	}
+	a := d.addresses()
+	d.until("out", func() bool {
+		for _, s := range askAll(context.Background(), &a) {
+			if s.Name == name && s.Status == nil {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 func anyNode(t *testing.T, d *deploymentUnderTest) {

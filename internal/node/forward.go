@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"time"
 
@@ -114,6 +115,11 @@ type operators struct {
 // Execute implements operatorpb.OperatorServer. What a command did is done once:
 // it has a call id.
 func (o *operators) Execute(ctx context.Context, command *operatorpb.Command) (*operatorpb.Result, error) {
+	if command.Name == "node.fence" {
+		if result, done, err := o.fence(ctx, command); done {
+			return result, err
+		}
+	}
 	var result *operatorpb.Result
 	done, insist, err := o.c.onward(ctx, otherBound, func(ctx context.Context, conn *grpc.ClientConn) error {
 		var err error
@@ -126,10 +132,38 @@ func (o *operators) Execute(ctx context.Context, command *operatorpb.Command) (*
 	if done {
 		return result, err
 	}
+	return o.run(ctx, command, insist)
+}
+
+func (o *operators) run(ctx context.Context, command *operatorpb.Command, insist bool) (*operatorpb.Result, error) {
 	if _, err := o.c.writer.Linearizable(ctx); err != nil { // a refusal must not rest on an old view
 		return nil, status.Error(codes.Internal, err.Error())
 	}
 	return o.here.Execute(withInsist(ctx, insist), command)
+}
+
+// fence has a control-plane node fenced by another one, which takes over if it
+// must: its own word would be worth nothing in the state that it makes, and a
+// stolen one would not give it.
+func (o *operators) fence(ctx context.Context, command *operatorpb.Command) (result *operatorpb.Result, done bool, err error) {
+	var target struct{ ID string }
+	if json.Unmarshal(command.Arguments, &target) != nil {
+		return nil, false, nil // refused where it is run
+	}
+	switch target.ID {
+	case o.c.keys.ID:
+		for _, name := range o.c.controls.order("", time.Now()) {
+			result, err = operatorpb.NewOperatorClient(o.c.controls.conns[name]).Execute(ctx, command)
+			if !unanswered(err) {
+				return result, true, err
+			}
+		}
+		return nil, len(o.c.controls.conns) > 0, err
+	case o.c.writer.View().Head.Node:
+		result, err = o.run(ctx, command, true)
+		return result, true, err
+	}
+	return nil, false, nil
 }
 
 // insistKey marks a context whose changes are committed here also while another

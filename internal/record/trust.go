@@ -69,6 +69,13 @@ func VerifyNext(r Reader, old, h *Head) error {
 // VerifyBeat is VerifyHead for a heartbeat.
 func VerifyBeat(r Reader, b *Beat) error { return verifyHead(r, b.Node, b.Index, b.Verify) }
 
+// MaySign says whether a node may sign heads: an enrolled, unfenced control-plane
+// node.
+func MaySign(r Reader, node string) bool {
+	n, err := Get(r, Nodes, None, node)
+	return err == nil && n.Role == ControlNode && !n.Fenced
+}
+
 func verifyHead(r Reader, node string, index uint64, verify func(ed25519.PublicKey) bool) error {
 	n, err := Get(r, Nodes, None, node)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -30,6 +31,10 @@ var ErrUnavailable = errors.New("store: unavailable")
 // ErrMoved says that another node sequences: nothing of the call has happened
 // here, and that node is the one to ask.
 var ErrMoved = errors.New("store: another node sequences")
+
+// ErrOut says that this node may not commit: it is fenced, or a call would fence
+// it, which another node has to commit.
+var ErrOut = errors.New("store: this node may not commit what follows its own fencing")
 
 // ErrBroken says that the log does not continue what this node holds: it has
 // been trimmed meanwhile, or is damaged. The node has to start anew.
@@ -84,7 +89,7 @@ type (
 	Commit struct{ Txn *Txn }
 	// CatchUp asks the driver to read the log from an index.
 	CatchUp struct{ From uint64 }
-	// Stop ends the node: ErrBroken.
+	// Stop ends the node: ErrBroken, ErrOut.
 	Stop struct{ Err error }
 	// Publish hands on a confirmed commit.
 	Publish struct {
@@ -297,6 +302,10 @@ func (s *Sequencer) apply(f *flight, pending *view.Pending, c *Call, index uint6
 		return record.Logged{}, false
 	}
 	changes := fork.Changes()
+	if touchesNodes(changes) && !record.MaySign(fork, s.Node) { // nobody could believe the head of that state
+		f.idle = append(f.idle, Answer{c, Outcome{Err: ErrOut, View: s.view}})
+		return record.Logged{}, false
+	}
 	f.ops += len(changes)
 	public := (&record.Public{Index: index, Time: at, Format: record.Format, Call: c.ID, Changes: changes}).Append(nil)
 	pending.Adopt(fork)
@@ -305,6 +314,10 @@ func (s *Sequencer) apply(f *flight, pending *view.Pending, c *Call, index uint6
 		f.ids = append(f.ids, seen{c.ID, index, at})
 	}
 	return record.Logged{Public: public, Private: private}, true
+}
+
+func touchesNodes(changes []record.Change) bool {
+	return slices.ContainsFunc(changes, func(c record.Change) bool { return c.Key.Kind() == record.Nodes.Name })
 }
 
 func (s *Sequencer) find(f *flight, id string) (seen, bool) {
@@ -409,6 +422,9 @@ func (s *Sequencer) caught(e Caught) []any {
 		s.remember(ids, v.Head.Time)
 		s.unknown = false // the head that the commit in doubt compared is gone
 		out = append(out, Publish{v, next})
+		if !record.MaySign(next, s.Node) {
+			return append(out, Stop{ErrOut})
+		}
 	}
 	if s.again {
 		out = append(out, s.read()...)

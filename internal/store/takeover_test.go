@@ -292,3 +292,43 @@ func TestWithoutAMajorityWritesAreRefusedReadsGoOnAndAfterwardsAllIsAsBefore(t *
 		t.Errorf("the call was done again: %+v", o)
 	}
 }
+
+func fence(node string) store.Call {
+	return store.Call{Account: "1", Apply: func(tx record.Tx, _ time.Time, _ uint64) ([]byte, error) {
+		n, err := record.Get(tx, record.Nodes, record.None, node)
+		if err != nil {
+			return nil, err
+		}
+		n.Fenced = true
+		return []byte(`{"op":"fence"}`), record.Put(tx, record.Nodes, n)
+	}}
+}
+
+func TestANodeIsFencedByAnotherOneAndThenEndsAndDoesNotStartAgain(t *testing.T) {
+	kv := &store.Memory{}
+	a := writerOf(t, kv, "a")
+	b := writerOf(t, kv, "b")
+	running(t, b)
+	ended := make(chan error, 1)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	go func() { ended <- a.Run(ctx) }()
+	if o := a.Do(ctx, fence("a")); !errors.Is(o.Err, store.ErrOut) {
+		t.Fatalf("a fences itself: %+v", o)
+	}
+	call := fence("a")
+	call.Insist = true
+	if o := b.Do(ctx, call); o.Err != nil {
+		t.Fatal(o.Err)
+	}
+	if err := <-ended; !errors.Is(err, store.ErrOut) {
+		t.Errorf("a ends with %v", err)
+	}
+	again := &store.Writer{KV: kv, Node: "a", Sign: func(h *record.Head) { h.Sign(headKey("a")) }, Now: time.Now, Log: quiet()}
+	if err := again.Open(ctx, func(*record.Head, *view.State) error { return nil }); !errors.Is(err, store.ErrOut) {
+		t.Errorf("a starts again: %v", err)
+	}
+	if o := b.Do(ctx, counter("x")); o.Err != nil {
+		t.Errorf("b: %v", o.Err)
+	}
+}

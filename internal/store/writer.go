@@ -69,6 +69,9 @@ func (w *Writer) Open(ctx context.Context, verify func(*record.Head, *view.State
 	if err != nil || machine == nil {
 		return err
 	}
+	if !record.MaySign(machine.View(), w.Node) {
+		return ErrOut
+	}
 	w.start(machine)
 	return nil
 }
@@ -164,7 +167,7 @@ func (w *Writer) Run(ctx context.Context) error {
 		helpers.Go(func() { w.probe(ctx) })
 	}
 	w.sequence(ctx)
-	if err := context.Cause(ctx); errors.Is(err, ErrBroken) {
+	if err := context.Cause(ctx); errors.Is(err, ErrBroken) || errors.Is(err, ErrOut) {
 		return err
 	}
 	return nil
