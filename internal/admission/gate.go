@@ -33,9 +33,10 @@ func NewGate(slots int, l Limits, now func() time.Time) *Gate {
 	return &Gate{slots: int32(slots), now: now, seed: maphash.MakeSeed(), machine: NewMachine(l), places: map[uint64]chan any{}}
 }
 
-// Place is a request's slot, from Enter until Leave. The zero Place is none.
+// Place is a request's slot, from Enter until Leave. A nil Place is none.
 type Place struct {
 	gate    *Gate
+	held    bool
 	class   Class
 	address string // host:port
 	named   string
@@ -44,25 +45,25 @@ type Place struct {
 	part    Part
 }
 
-// Enter waits for a slot. address is the client's host:port, named the key id
-// that the request names: not yet believed.
-func (g *Gate) Enter(ctx context.Context, class Class, address, named string) (Place, error) {
+// Enter waits for a slot. address is the client's, with or without its port,
+// named the key id or token that the request names: not yet believed.
+func (g *Gate) Enter(ctx context.Context, class Class, address, named string) (*Place, error) {
 	if g == nil {
-		return Place{}, nil
+		return nil, nil
 	}
-	p := Place{gate: g, class: class, address: address, named: named}
+	p := &Place{gate: g, class: class, address: address, named: named}
 	if g.waiting.Load() == 0 && g.take() {
 		g.admitted[class].Add(1)
-		p.since = g.now()
+		p.held, p.since = true, g.now()
 		return p, nil
 	}
 	begun := g.now()
-	err := g.wait(ctx, &p, begun)
+	err := g.wait(ctx, p, begun)
 	if err != nil {
-		return Place{}, err
+		return nil, err
 	}
 	g.admitted[class].Add(1)
-	p.since = g.now()
+	p.held, p.since = true, g.now()
 	if g.Waited != nil {
 		g.Waited(class, p.since.Sub(begun))
 	}
@@ -70,15 +71,19 @@ func (g *Gate) Enter(ctx context.Context, class Class, address, named string) (P
 }
 
 // Proven notes whose signature has verified: from here on the account pays.
-func (p *Place) Proven(account string) { p.account = account }
+func (p *Place) Proven(account string) {
+	if p != nil {
+		p.account = account
+	}
+}
 
 // Leave gives the slot back. To leave twice is to leave once.
 func (p *Place) Leave() {
-	g := p.gate
-	if g == nil {
+	if p == nil || !p.held {
 		return
 	}
-	p.gate = nil
+	g := p.gate
+	p.held = false
 	g.busy.Add(-1)
 	if g.waiting.Load() == 0 { // who comes after this line finds the slot
 		return
@@ -93,6 +98,20 @@ func (p *Place) Leave() {
 	defer g.mu.Unlock()
 	g.machine.Step(e, now)
 	g.offer(now)
+}
+
+// Again enters again, after a wait that needed no slot.
+func (p *Place) Again(ctx context.Context) error {
+	if p == nil || p.held {
+		return nil
+	}
+	again, err := p.gate.Enter(ctx, p.class, p.address, p.named)
+	if err != nil {
+		return err
+	}
+	again.account = p.account
+	*p = *again
+	return nil
 }
 
 func (g *Gate) take() bool {
@@ -187,16 +206,13 @@ func (g *Gate) tell(effects []any) (admitted bool) {
 func (g *Gate) bucketsOf(address, named string) (bucket, lane int) {
 	var h maphash.Hash
 	h.SetSeed(g.seed)
-	if ap, err := netip.ParseAddrPort(address); err == nil {
-		a := ap.Addr().Unmap()
-		if a.Is6() {
-			b := a.As16()
-			h.Write(b[:8])
-		} else {
-			b := a.As4()
-			h.Write(b[:])
-		}
+	ap, err := netip.ParseAddrPort(address)
+	a := ap.Addr()
+	if err != nil {
+		a, _ = netip.ParseAddr(address) // what is neither shares a bucket
 	}
+	b := a.Unmap().AsSlice()
+	h.Write(b[:min(len(b), 8)])
 	bucket = int(h.Sum64() % buckets)
 	h.WriteString(named)
 	return bucket, int(h.Sum64() % lanes)

@@ -3,6 +3,7 @@ package admission
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -36,7 +37,7 @@ func (g *Gate) waiters(t *testing.T, n int) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d wait, want %d", waiting, n)
 		}
-		time.Sleep(time.Millisecond) // until the condition holds
+		runtime.Gosched()
 	}
 }
 
@@ -46,7 +47,7 @@ func TestASlotIsGivenOnWhenItIsGivenBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := make(chan Place)
+	got := make(chan *Place)
 	var waited atomic.Int64
 	g.Waited = func(_ Class, d time.Duration) { waited.Add(int64(d)) }
 	go func() {

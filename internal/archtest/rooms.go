@@ -38,6 +38,7 @@ var Plan = []Room{
 	{Path: "internal/view", Floor: 2, Uses: []string{"policy"}, Modules: []string{"github.com/dchest/siphash", "github.com/tidwall/btree"}},
 	{Path: "internal/managed", Floor: 2},
 	{Path: "internal/audit", Floor: 2},
+	{Path: "internal/admission", Floor: 2},
 	{Path: "internal/store", Floor: 2, Uses: []string{"internal/view", "internal/audit"}, Modules: []string{"go.etcd.io/etcd", "go.uber.org/zap", "google.golang.org/grpc"}},
 	{Path: "internal/peer", Floor: 2, Uses: []string{"internal/peer/peerpb"}, Modules: []string{"google.golang.org/grpc", "google.golang.org/protobuf"}},
 	{Path: "internal/peer/peerpb", Floor: 2, Modules: []string{"google.golang.org/grpc", "google.golang.org/protobuf"}},
@@ -55,8 +56,8 @@ var Plan = []Room{
 	{Path: "internal/iam", Floor: 4, Uses: []string{"policy", "internal/wire", "internal/api", "internal/authn", "internal/authz", "internal/keyring"}},
 	{Path: "internal/sts", Floor: 4, Uses: []string{"policy", "internal/wire", "internal/view", "internal/api", "internal/authn", "internal/authz", "internal/session", "internal/keyring"}},
 
-	{Path: "internal/front", Floor: 5, Uses: []string{"sigv4", "internal/wire", "internal/view", "internal/api", "internal/authn", "internal/authz", "internal/audit"}},
-	{Path: "internal/doors/native", Floor: 5, Uses: []string{"sigv4", "policy", "internal/view", "internal/authn", "internal/authz", "internal/session", "internal/keyring", "internal/doors/native/nativepb"}, Modules: []string{"google.golang.org/grpc", "google.golang.org/protobuf"}},
+	{Path: "internal/front", Floor: 5, Uses: []string{"sigv4", "internal/wire", "internal/view", "internal/api", "internal/authn", "internal/authz", "internal/audit", "internal/admission"}},
+	{Path: "internal/doors/native", Floor: 5, Uses: []string{"sigv4", "policy", "internal/view", "internal/admission", "internal/authn", "internal/authz", "internal/session", "internal/keyring", "internal/doors/native/nativepb"}, Modules: []string{"google.golang.org/grpc", "google.golang.org/protobuf"}},
 	{Path: "internal/doors/native/nativepb", Floor: 5, Modules: []string{"google.golang.org/grpc", "google.golang.org/protobuf"}},
 	{Path: "internal/doors/authzen", Floor: 5, Uses: []string{"internal/doors/native"}},
 	{Path: "internal/operator", Floor: 5, Uses: []string{"policy", "internal/view", "internal/keyring", "internal/authn", "internal/authz", "internal/operator/operatorpb"}, Modules: []string{"google.golang.org/grpc", "google.golang.org/protobuf", "golang.org/x/sys"}},

@@ -50,6 +50,7 @@ func (q *request) mark(index uint64) {
 }
 
 func (q *request) send(status int, body []byte) {
+	q.place.Leave() // a client that reads slowly holds no slot
 	q.status = status
 	q.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	q.w.WriteHeader(status)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/holdfast-iam/holdfast/internal/admission"
 	"github.com/holdfast-iam/holdfast/internal/api"
 	"github.com/holdfast-iam/holdfast/internal/authn"
 	"github.com/holdfast-iam/holdfast/internal/authz"
@@ -102,6 +103,13 @@ func (q *request) write(in any) error {
 	if err := q.prepare(first, in); err != nil {
 		return err
 	}
+	q.place.Leave() // to wait for a commit is no work
+	change, err := q.h.Changes.Enter(q.r.Context(), admission.Change, q.r.RemoteAddr, q.caller.KeyID)
+	if err != nil {
+		return throttled()
+	}
+	change.Proven(q.caller.Account)
+	defer change.Leave()
 	var out any
 	id := q.callID()
 	status, _ := q.form.Get("Status")
@@ -143,6 +151,7 @@ func (q *request) write(in any) error {
 			return err
 		}
 	}
+	change.Leave()
 	q.w.Header().Set(HeaderApplied, applied(o.Missing))
 	q.answer(out, o.Index)
 	return nil
@@ -243,6 +252,11 @@ const relayTimeout = 10 * time.Second
 // relay hands the write as it came, unverified, to the node that commits it, and
 // its answer back as it is. False: it is to be run here.
 func (q *request) relay() (answered bool, err error) {
+	change, err := q.h.Changes.Enter(q.r.Context(), admission.Change, q.r.RemoteAddr, q.shown.AccessKeyID)
+	if err != nil {
+		return false, throttled()
+	}
+	defer change.Leave()
 	m := &Relayed{Method: q.r.Method, Target: q.r.RequestURI, Host: q.r.Host, Body: q.body,
 		Source: q.r.RemoteAddr, Secure: q.r.TLS != nil, Arrived: q.start}
 	for name, values := range q.r.Header {
@@ -260,6 +274,7 @@ func (q *request) relay() (answered bool, err error) {
 		q.insist = reply.Insist
 		return false, nil
 	}
+	change.Leave()
 	for _, kv := range reply.Header {
 		q.w.Header()[kv[0]] = []string{kv[1]}
 	}

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/holdfast-iam/holdfast/internal/admission"
 	"github.com/holdfast-iam/holdfast/internal/api"
 	"github.com/holdfast-iam/holdfast/internal/authn"
 	"github.com/holdfast-iam/holdfast/internal/authz"
@@ -48,6 +49,9 @@ type Handler struct {
 	Relay func(context.Context, *Relayed) (*Reply, error)
 	// Commit has this node's sequencer run a write. Nil in a Region.
 	Commit func(context.Context, *Write) *Outcome
+	// Gate bounds what this node works on at once, Changes how many changes
+	// are on their way to their commit, here or by relay. Nil: nothing does.
+	Gate, Changes *admission.Gate
 	// Doors answers the decision doors' paths; nil: there are none here.
 	Doors http.Handler
 	// Markers seals where pages of lists start.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/holdfast-iam/holdfast/internal/admission"
 	"github.com/holdfast-iam/holdfast/internal/api"
 	"github.com/holdfast-iam/holdfast/internal/authn"
 	"github.com/holdfast-iam/holdfast/internal/fault"
@@ -36,6 +37,7 @@ type request struct {
 	op      *api.Op
 	door    string // which decision door, when it is one
 	caller  *authn.Caller
+	place   *admission.Place
 	view    *view.View
 	insist  bool // run the write here also while another node sequences
 	status  int
@@ -51,6 +53,10 @@ func (q *request) name() string {
 
 func (q *request) log() {
 	took := q.h.Now().Sub(q.start)
+	if q.code == fault.Throttling.Code || q.code == fault.ThrottlingException.Code { // a line costs a tenth of an answer: they are counted
+		q.observe(took)
+		return
+	}
 	var room [6]slog.Attr
 	attrs := append(room[:0], slog.String("request", q.id), slog.String("operation", q.name()), slog.Int("status", q.status), slog.Duration("took", took))
 	if q.code != "" {
@@ -60,6 +66,10 @@ func (q *request) log() {
 		attrs = append(attrs, slog.String("principal", q.caller.ARN))
 	}
 	q.h.Log.LogAttrs(q.r.Context(), slog.LevelInfo, "request", attrs...)
+	q.observe(took)
+}
+
+func (q *request) observe(took time.Duration) {
 	if q.h.Observe != nil {
 		service, operation := "none", "none"
 		if q.op != nil {
@@ -135,6 +145,10 @@ func (q *request) restsOn(err error) uint64 {
 
 // execute authenticates and runs the operation on the request's view.
 func (q *request) execute() error {
+	if err := q.enter(); err != nil {
+		return err
+	}
+	defer q.place.Leave()
 	if err := q.authenticate(); err != nil {
 		return err
 	}
@@ -239,6 +253,7 @@ func (q *request) authenticate() error {
 		return signatureFault(err)
 	}
 	q.caller = c
+	q.place.Proven(c.Account)
 	if q.h.Used != nil && c.Session == nil {
 		q.h.Used(c.Account, c.KeyID, q.op.Service, q.start)
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holdfast-iam/holdfast/internal/admission"
 	"github.com/holdfast-iam/holdfast/internal/api"
 	"github.com/holdfast-iam/holdfast/internal/authn"
 	"github.com/holdfast-iam/holdfast/internal/authz"
@@ -105,6 +106,12 @@ func newWorld(t testing.TB) *world {
 		Authorizer: new(authz.Authorizer), View: func(context.Context) (*view.View, error) { return w.view, nil },
 		Age: func(time.Time) time.Duration { return 1250 * time.Millisecond }, Commit: w.commit, Now: func() time.Time { return now },
 		Log: slog.New(slog.NewTextHandler(&w.log, nil))}
+	w.Gate, w.Changes = admission.NewGate(4, admission.Standard, time.Now), admission.NewGate(4, admission.Standard, time.Now)
+	t.Cleanup(func() {
+		if a, b := w.Gate.Counts().Busy, w.Changes.Counts().Busy; a+b != 0 {
+			t.Errorf("%d and %d slots were not given back", a, b)
+		}
+	})
 	w.change(func(tx record.Tx) error {
 		k, err := w.ring.NewAccountKey(tx, account, 1, nil, now)
 		if err != nil {

@@ -234,7 +234,7 @@ func (c *Control) serve(ctx context.Context, group *errgroup.Group) error {
 	})).Without(iam.Unbuilt())
 	c.front = &front.Handler{Operations: front.NewOperations(table), Region: c.Config.Region,
 		Verifier: &authn.Verifier{Ring: c.ring, Region: c.Config.Region, AnyRegion: c.Config.AnyRegion, Hot: new(view.Ring)}, Authorizer: &authz.Authorizer{},
-		View: c.writer.Linearizable, Age: c.writer.Age, Relay: c.forward, Commit: c.commit, Markers: markers(c.ring), Now: time.Now, Log: c.Log, Observe: c.metrics.observe}
+		View: c.writer.Linearizable, Age: c.writer.Age, Relay: c.forward, Commit: c.commit, Gate: newGate(c.metrics), Changes: newChanges(c.metrics), Markers: markers(c.ring), Now: time.Now, Log: c.Log, Observe: c.metrics.observe}
 	peers, err := peer.Server(c.keys.TLS(), c.findNode, grpcOptions(c.Log, nil)...)
 	if err != nil {
 		return err

@@ -16,10 +16,14 @@ import (
 // have a limit, and a call that takes no stream is in the log.
 func grpcOptions(log *slog.Logger, observe func(service, operation, code string, took time.Duration)) []grpc.ServerOption {
 	ended := func(method string, begun time.Time, err error) {
-		if took := time.Since(begun); observe != nil {
-			log.Info("call", "method", method, "code", status.Code(err).String(), "took", took)
-			observe("holdfast", operationOf(method), codeOf(err), took)
+		if observe == nil {
+			return
 		}
+		took := time.Since(begun)
+		if status.Code(err) != codes.ResourceExhausted { // what is refused because of load is counted alone
+			log.Info("call", "method", method, "code", status.Code(err).String(), "took", took)
+		}
+		observe("holdfast", operationOf(method), codeOf(err), took)
 	}
 	return []grpc.ServerOption{grpc.MaxHeaderListSize(16 << 10),
 		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (out any, err error) {

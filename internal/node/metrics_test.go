@@ -10,6 +10,7 @@ import (
 
 func TestTheMetricsOfTheDocsAreTheOnesServed(t *testing.T) {
 	m := newMetrics(func() Status { return Status{} })
+	newGate(m)
 	m.observe("iam", "GetUser", "", 0)
 	families, err := m.Registry.Gather()
 	if err != nil {

@@ -232,12 +232,12 @@ func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
 	}
 	r.metrics = newMetrics(r.status)
 	verifier := &authn.Verifier{Ring: r.ring, Region: r.Config.Region, AnyRegion: r.Config.AnyRegion, Floor: r.replica.Floor, Hot: new(view.Ring)}
-	authorizer := &authz.Authorizer{}
+	authorizer, work := &authz.Authorizer{}, newGate(r.metrics)
 	current := func(context.Context) (*view.View, error) { return r.replica.View(), nil }
-	decider := &native.Decider{View: current, Verifier: verifier, Authorizer: authorizer, Region: r.Config.Region, Now: time.Now, Age: r.replica.Age, Await: r.replica.Await, Log: r.Log}
+	decider := &native.Decider{View: current, Verifier: verifier, Authorizer: authorizer, Region: r.Config.Region, Now: time.Now, Age: r.replica.Age, Await: r.replica.Await, Gate: work, Log: r.Log}
 	table := api.NewTable(iam.Ops(iam.Env{}), sts.Ops(sts.Env{Mint: r.mint, OpenMessage: r.openMessage, AccountOf: keyring.AccountOf})).Without(iam.Unbuilt()).Without(sts.Unbuilt())
 	r.front = &front.Handler{Operations: front.NewOperations(table), Region: r.Config.Region, Verifier: verifier, Authorizer: authorizer,
-		View: current, Await: r.replica.Await, Age: r.replica.Age, Relay: r.relay, Doors: doorsOf(decider),
+		View: current, Await: r.replica.Await, Age: r.replica.Age, Relay: r.relay, Doors: doorsOf(decider), Gate: work, Changes: newChanges(r.metrics),
 		Used: func(account, keyID, service string, now time.Time) {
 			r.uses.note(r.Config.Region, account, keyID, service, now)
 		},

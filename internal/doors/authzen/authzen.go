@@ -104,6 +104,7 @@ func (d *Door) evaluate(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
+	defer asker.Leave()
 	var in evaluations
 	if err := decode(body, &in); err != nil {
 		native.Fail(w, fault.MalformedInput.Errorf("The body is not an AuthZEN request: %v", err))
@@ -126,7 +127,7 @@ func (d *Door) evaluate(w http.ResponseWriter, r *http.Request) {
 			native.Fail(w, err)
 			return
 		}
-		d.Decider.Reply(w, v, one)
+		d.Decider.Reply(w, v, asker, one)
 		return
 	}
 	all, err := each(&in, ask)
@@ -134,7 +135,7 @@ func (d *Door) evaluate(w http.ResponseWriter, r *http.Request) {
 		native.Fail(w, err)
 		return
 	}
-	d.Decider.Reply(w, v, map[string]any{"evaluations": all})
+	d.Decider.Reply(w, v, asker, map[string]any{"evaluations": all})
 }
 
 // refuse answers 401 to who did not prove itself (§10.1.3), where AWS says 403.

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holdfast-iam/holdfast/internal/admission"
 	"github.com/holdfast-iam/holdfast/internal/authn"
 	"github.com/holdfast-iam/holdfast/internal/authz"
 	"github.com/holdfast-iam/holdfast/internal/doors/authzen"
@@ -55,7 +56,14 @@ func newWorld(t testing.TB) *world {
 	w := &world{t: t, view: &view.View{State: view.Empty(make([]byte, 16)), Head: record.Head{Lineage: "l", Index: 7}}}
 	w.Door = &authzen.Door{Decider: &native.Decider{View: func(context.Context) (*view.View, error) { return w.view, w.fails },
 		Verifier: &authn.Verifier{Ring: ring, Region: "us-east-1", Hot: new(view.Ring)}, Authorizer: new(authz.Authorizer), Region: "us-east-1",
-		Now: func() time.Time { return now }, Age: func(time.Time) time.Duration { return 0 }, Log: slog.New(slog.DiscardHandler)}}
+		Now: func() time.Time { return now }, Age: func(time.Time) time.Duration { return 0 }, Log: slog.New(slog.DiscardHandler),
+		Gate: admission.NewGate(4, admission.Standard, time.Now)}}
+	gate := w.Decider.Gate
+	t.Cleanup(func() {
+		if busy := gate.Counts().Busy; busy != 0 {
+			t.Errorf("%d slots were not given back", busy)
+		}
+	})
 	w.change(func(tx record.Tx) error {
 		k, err := ring.NewAccountKey(tx, account, 1, nil, now)
 		if err != nil {

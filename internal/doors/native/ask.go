@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/holdfast-iam/holdfast/arn"
+	"github.com/holdfast-iam/holdfast/internal/admission"
 	"github.com/holdfast-iam/holdfast/internal/authn"
 	"github.com/holdfast-iam/holdfast/internal/authz"
 	"github.com/holdfast-iam/holdfast/internal/fault"
@@ -32,14 +33,31 @@ type Decider struct {
 	Age        func(time.Time) time.Duration
 	// Await waits until the node serves an index, or ctx ends.
 	Await func(ctx context.Context, index uint64) error
-	Log   *slog.Logger
+	// Gate bounds what the node works on at once; nil: nothing does.
+	Gate *admission.Gate
+	Log  *slog.Logger
 }
 
 // Asker is a proven caller and the service that it speaks for.
 type Asker struct {
 	Caller  *authn.Caller
 	Service *record.Service
+	place   *admission.Place
 }
+
+// Leave ends the work for an asker; what is left is to send the answer.
+func (a *Asker) Leave() { a.place.Leave() }
+
+// admit waits for a slot, before anything is verified.
+func (d *Decider) admit(ctx context.Context, address, named string) (*admission.Place, error) {
+	p, err := d.Gate.Enter(ctx, admission.Decide, address, named)
+	if err != nil {
+		return nil, throttled()
+	}
+	return p, nil
+}
+
+func throttled() error { return fault.Throttling.Errorf("Rate exceeded") }
 
 // Limits of one question.
 const (
@@ -162,6 +180,25 @@ func (d *Decider) at(ctx context.Context, v *view.View, revision string) (*view.
 // headerMinRevision demands a revision of a whole call, as gRPC metadata too.
 const headerMinRevision = "X-Holdfast-Min-Revision"
 
+// caughtUp is at, for an asker: to wait is no work.
+func (d *Decider) caughtUp(ctx context.Context, v *view.View, a *Asker, revision string) (*view.View, error) {
+	if revision == "" {
+		return v, nil
+	}
+	if _, ok, _ := v.Reaches(revision); ok {
+		return v, nil
+	}
+	a.Leave()
+	newer, err := d.at(ctx, v, revision)
+	if err != nil {
+		return nil, err
+	}
+	if a.place.Again(ctx) != nil {
+		return nil, throttled()
+	}
+	return newer, nil
+}
+
 // demanded is the view to answer from, when the call's header demands one.
 func (d *Decider) demanded(ctx context.Context, header []string) (*view.View, error) {
 	v, err := d.View(ctx)
@@ -188,7 +225,7 @@ func (d *Decider) Authorize(ctx context.Context, v *view.View, a *Asker, q *Ques
 	if err := bounded(a.Service, q); err != nil {
 		return nil, err
 	}
-	newer, err := d.at(ctx, v, q.MinRevision)
+	newer, err := d.caughtUp(ctx, v, a, q.MinRevision)
 	if err != nil {
 		return nil, err
 	}

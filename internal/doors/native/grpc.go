@@ -61,12 +61,26 @@ func (s *server) enter(ctx context.Context, action string) (*view.View, *Asker, 
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := s.bearer(ctx, v)
+	source := from(ctx)
+	place, err := s.admit(ctx, source, named(md))
 	if err != nil {
 		return nil, nil, err
 	}
-	a, err := s.Asker(v, c, action, from(ctx))
+	c, err := s.bearer(ctx, v)
+	if err != nil {
+		place.Leave()
+		return nil, nil, err
+	}
+	a, err := s.entered(v, c, place, action, source)
 	return v, a, err
+}
+
+// named is the credential that a call shows, not yet believed.
+func named(md metadata.MD) string {
+	if list := md.Get("authorization"); len(list) == 1 {
+		return list[0]
+	}
+	return ""
 }
 
 func (s *server) bearer(ctx context.Context, v *view.View) (*authn.Caller, error) {
@@ -105,6 +119,8 @@ func failed(err error) error {
 	switch {
 	case code == fault.MissingAuthenticationToken.Code:
 		c = codes.Unauthenticated
+	case code == fault.Throttling.Code:
+		c = codes.ResourceExhausted
 	case httpStatus == 400:
 		c = codes.InvalidArgument
 	case httpStatus == 503:
@@ -121,6 +137,7 @@ func (s *server) Authenticate(ctx context.Context, r *nativepb.SignedRequest) (*
 	if err != nil {
 		return nil, failed(err)
 	}
+	defer a.Leave()
 	p, err := s.Decider.Authenticate(v, a, signedFrom(r))
 	if err != nil {
 		return nil, failed(err)
@@ -135,6 +152,7 @@ func (s *server) Authorize(ctx context.Context, in *nativepb.Question) (*nativep
 	if err != nil {
 		return nil, failed(err)
 	}
+	defer a.Leave()
 	q := questionFrom(in)
 	answer, err := s.Decider.Authorize(ctx, v, a, &q, from(ctx))
 	if err != nil {
@@ -150,6 +168,7 @@ func (s *server) AuthorizeBatch(ctx context.Context, in *nativepb.Batch) (*nativ
 	if err != nil {
 		return nil, failed(err)
 	}
+	defer a.Leave()
 	if len(in.Questions) > maxBatch {
 		return nil, failed(fault.InvalidParameterValue.Errorf("More than %d questions.", maxBatch))
 	}
@@ -177,32 +196,55 @@ func (s *server) AuthorizeStream(stream grpc.BidiStreamingServer[nativepb.Stream
 		if err != nil {
 			return err
 		}
-		v, err := s.View(ctx)
+		answer, err := s.message(ctx, in, first, &prove)
 		if err != nil {
 			return failed(err)
 		}
-		if in.Caller != nil {
-			if prove, err = s.opened(ctx, v, in.Caller, first); err != nil {
-				return failed(err)
-			}
-		}
-		c, err := prove(v)
-		if err != nil {
-			return failed(err)
-		}
-		a, err := s.Asker(v, c, "holdfast:Authorize", from(ctx))
-		if err != nil {
-			return failed(err)
-		}
-		if in.Question == nil {
+		if answer == nil {
 			continue // the opening alone
 		}
-		q := questionFrom(in.Question)
-		answer, err := s.Decider.Authorize(ctx, v, a, &q, from(ctx))
-		if err := stream.Send(answerTo(answer, err)); err != nil {
+		if err := stream.Send(answer); err != nil {
 			return err
 		}
 	}
+}
+
+// message answers one message of a stream; an error ends the stream. To be
+// refused for want of a slot does not, unless the message was to open it.
+func (s *server) message(ctx context.Context, in *nativepb.StreamQuestion, first bool, prove *func(*view.View) (*authn.Caller, error)) (*nativepb.Answer, error) {
+	v, err := s.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	md, _ := metadata.FromIncomingContext(ctx)
+	source := from(ctx)
+	place, err := s.admit(ctx, source, named(md))
+	if err != nil {
+		if in.Caller != nil || in.Question == nil {
+			return nil, err
+		}
+		return answerTo(nil, err), nil
+	}
+	defer place.Leave()
+	if in.Caller != nil {
+		if *prove, err = s.opened(ctx, v, in.Caller, first); err != nil {
+			return nil, err
+		}
+	}
+	c, err := (*prove)(v)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.entered(v, c, place, "holdfast:Authorize", source)
+	if err != nil {
+		return nil, err
+	}
+	if in.Question == nil {
+		return nil, nil
+	}
+	q := questionFrom(in.Question)
+	answer, err := s.Decider.Authorize(ctx, v, a, &q, source)
+	return answerTo(answer, err), nil
 }
 
 // opened proves a stream's caller by a signed request for this door, and

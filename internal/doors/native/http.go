@@ -13,6 +13,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/holdfast-iam/holdfast/internal/admission"
 	"github.com/holdfast-iam/holdfast/internal/authn"
 	"github.com/holdfast-iam/holdfast/internal/fault"
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -70,6 +71,7 @@ func (d *Door) authorize(w http.ResponseWriter, r *http.Request) {
 		Fail(w, err)
 		return
 	}
+	defer a.Leave()
 	var b batch
 	if err := Decode(body, &b); err != nil {
 		Fail(w, err)
@@ -82,7 +84,7 @@ func (d *Door) authorize(w http.ResponseWriter, r *http.Request) {
 			Fail(w, err)
 			return
 		}
-		d.Reply(w, v, answer)
+		d.Reply(w, v, a, answer)
 		return
 	}
 	if len(b.Questions) > maxBatch {
@@ -98,7 +100,7 @@ func (d *Door) authorize(w http.ResponseWriter, r *http.Request) {
 		}
 		results[i].Answer = answer
 	})
-	d.Reply(w, v, map[string]any{"answers": results})
+	d.Reply(w, v, a, map[string]any{"answers": results})
 }
 
 // each answers the questions of a batch in order.
@@ -146,6 +148,7 @@ func (d *Door) authenticate(w http.ResponseWriter, r *http.Request) {
 		Fail(w, err)
 		return
 	}
+	defer a.Leave()
 	var s SignedRequest
 	if err := Decode(body, &s); err != nil {
 		Fail(w, err)
@@ -156,7 +159,7 @@ func (d *Door) authenticate(w http.ResponseWriter, r *http.Request) {
 		Fail(w, err)
 		return
 	}
-	d.Reply(w, v, proof)
+	d.Reply(w, v, a, proof)
 }
 
 // caller tells a caller who it is and which service it speaks for.
@@ -166,7 +169,7 @@ func (d *Door) caller(w http.ResponseWriter, r *http.Request) {
 		Fail(w, err)
 		return
 	}
-	d.Reply(w, v, map[string]string{"principal": a.Caller.ARN, "service": a.Service.Name})
+	d.Reply(w, v, a, map[string]string{"principal": a.Caller.ARN, "service": a.Service.Name})
 }
 
 // Enter proves the caller of a door's request, by SigV4 or Bearer, never by
@@ -180,33 +183,53 @@ func (d *Decider) Enter(r *http.Request, action string) (*view.View, *Asker, []b
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	c, err := d.identify(v, r, body)
+	c, place, err := d.identify(v, r, body)
 	if err != nil {
+		place.Leave()
 		return nil, nil, nil, err
 	}
-	a, err := d.Asker(v, c, action, Source(r))
+	a, err := d.entered(v, c, place, action, Source(r))
 	return v, a, body, err
 }
 
-func (d *Decider) identify(v *view.View, r *http.Request, body []byte) (*authn.Caller, error) {
+// entered is the asker of a call whose caller has proven itself.
+func (d *Decider) entered(v *view.View, c *authn.Caller, place *admission.Place, action, source string) (*Asker, error) {
+	place.Proven(c.Account)
+	a, err := d.Asker(v, c, action, source)
+	if err != nil {
+		place.Leave()
+		return nil, err
+	}
+	a.place = place
+	return a, nil
+}
+
+// identify proves the caller, within a place that it waits for.
+func (d *Decider) identify(v *view.View, r *http.Request, body []byte) (c *authn.Caller, place *admission.Place, err error) {
 	carriers := r.Header.Values("Authorization")
 	if len(carriers) == 1 {
 		if token, ok := strings.CutPrefix(carriers[0], "Bearer "); ok {
 			if strings.Contains(r.URL.RawQuery, "X-Amz-") {
-				return nil, fault.IncompleteSignature.Errorf("A request carries one credential, not a Bearer and a signature.")
+				return nil, place, fault.IncompleteSignature.Errorf("A request carries one credential, not a Bearer and a signature.")
 			}
-			return d.Verifier.Bearer(v, token, "holdfast.amazonaws.com", d.Now())
+			if place, err = d.admit(r.Context(), r.RemoteAddr, token); err == nil {
+				c, err = d.Verifier.Bearer(v, token, "holdfast.amazonaws.com", d.Now())
+			}
+			return c, place, err
 		}
 	}
 	req := sigv4.FromHTTP(r, body)
 	shown, err := sigv4.Parse(&req)
 	if err != nil {
-		return nil, err
+		return nil, place, err
 	}
 	if shown.Carrier == sigv4.InQuery && r.Method != http.MethodGet {
-		return nil, fault.AccessDenied.Errorf("A presigned request may only read: sign a question in the Authorization header.")
+		return nil, place, fault.AccessDenied.Errorf("A presigned request may only read: sign a question in the Authorization header.")
 	}
-	return d.Verifier.Signed(v, &req, shown, "holdfast", d.Now())
+	if place, err = d.admit(r.Context(), r.RemoteAddr, shown.AccessKeyID); err == nil {
+		c, err = d.Verifier.Signed(v, &req, shown, "holdfast", d.Now())
+	}
+	return c, place, err
 }
 
 // Decode reads a JSON body strictly: one value, no unknown member.
@@ -272,12 +295,19 @@ func unique(d *json.Decoder, depth int) error {
 	return err
 }
 
-// Reply writes a JSON answer marked with the view's revision.
-func (d *Decider) Reply(w http.ResponseWriter, v *view.View, body any) {
+// Reply writes a JSON answer marked with the view's revision. A client that
+// reads it slowly holds no slot.
+func (d *Decider) Reply(w http.ResponseWriter, v *view.View, a *Asker, body any) {
+	text, err := json.Marshal(body)
+	a.Leave()
+	if err != nil {
+		Fail(w, err)
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Holdfast-View-Age", strconv.FormatFloat(d.Age(d.Now()).Seconds(), 'f', 3, 64))
 	w.Header().Set("X-Holdfast-Revision", record.Revision(v.Head.Lineage, v.Head.Index))
-	_ = json.NewEncoder(w).Encode(body) // the client may be gone
+	_, _ = w.Write(append(text, '\n')) // the client may be gone
 }
 
 // Fail writes an error as JSON: {"error":{"code","message"}}.
