@@ -71,6 +71,18 @@ func TestASlotIsGivenOnWhenItIsGivenBack(t *testing.T) {
 	}
 }
 
+// TestWhoComesWhileASlotIsGivenBackFindsIt: the slot came free after the look
+// at it and before the queue.
+func TestWhoComesWhileASlotIsGivenBackFindsIt(t *testing.T) {
+	g := newGate(1, long)
+	g.waiting.Add(1) // as somebody who is on his way to the queue
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if _, err := g.Enter(ctx, Decide, home, "a"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestARefusalSaysWhy(t *testing.T) {
 	limits := long
 	limits.Flow, limits.Bound[SignIn] = 1, time.Nanosecond
