@@ -87,7 +87,7 @@ func TestASlotIsForWorkAlone(t *testing.T) {
 	w := newWorld(t)
 	for name, a := range map[string]ask{"a read": w.get("x"), "a write": w.write("x"), "a refusal": w.get("absent")} {
 		r := w.request(a)
-		s := &slow{httptest.NewRecorder(), r.Body, t, []*admission.Gate{w.Gate}, 0}
+		s := &slow{httptest.NewRecorder(), r.Body, t, []*admission.Gate{w.Gate, w.Changes}, 0}
 		r.Body = io.NopCloser(s)
 		w.ServeHTTP(s, r)
 		if s.seen < 2 {
