@@ -11,12 +11,18 @@ import (
 )
 
 // operatorKey is the key that --operator-key names, or the deployment's own.
-func operatorKey(cmd *cobra.Command, layout local.Layout) (*operator.Key, error) {
+func operatorKey(cmd *cobra.Command) (local.Layout, *operator.Key, error) {
+	data, _ := cmd.Flags().GetString("data")
+	layout, err := local.Find(data)
+	if err != nil {
+		return layout, nil, err
+	}
 	path, _ := cmd.Flags().GetString("operator-key")
 	if path == "" {
 		path = layout.OperatorKey()
 	}
-	return operator.LoadKey(path)
+	key, err := operator.LoadKey(path)
+	return layout, key, err
 }
 
 // proposeFlag is for commands that can take two operators.
@@ -60,12 +66,7 @@ func approveCommand() *cobra.Command {
 		if !yes {
 			return nil
 		}
-		data, _ := cmd.Flags().GetString("data")
-		layout, err := local.Find(data)
-		if err != nil {
-			return usage(err)
-		}
-		key, err := operatorKey(cmd, layout)
+		layout, key, err := operatorKey(cmd)
 		if err != nil {
 			return usage(err)
 		}

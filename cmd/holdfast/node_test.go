@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -56,5 +57,22 @@ func TestAFencedNodesSessionsAreRefusedAndItsKeysRenewed(t *testing.T) {
 	})
 	if out := d.holdfast("node", "list"); !strings.Contains(out, "fenced") {
 		t.Errorf("%s", out)
+	}
+	d.proposes()
+}
+
+// proposes writes a command for another operator, who alone may approve it.
+func (d *deploymentUnderTest) proposes() {
+	d.t.Helper()
+	file := filepath.Join(d.t.TempDir(), "proposal")
+	d.holdfast("deny", "minter", "eu-west-1a", "--propose", file)
+	if out := d.holdfast("deny", "list", "--format", "json"); strings.Contains(out, "eu-west-1a") {
+		d.t.Errorf("a proposal is in force: %s", out)
+	}
+	d.holdfast("approve", file)
+	cmd := exec.Command(d.bin, "--data", d.data, "approve", file, "--yes")
+	out, _ := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), "another operator approves it") {
+		d.t.Errorf("exit %d\n%s", cmd.ProcessState.ExitCode(), out)
 	}
 }

@@ -19,12 +19,7 @@ import (
 // execute runs an operator's command against the deployment, and says on
 // stderr at which revision it is in force and where it is not yet.
 func execute(cmd *cobra.Command, name string, arguments, out any) error {
-	data, _ := cmd.Flags().GetString("data")
-	layout, err := local.Find(data)
-	if err != nil {
-		return usage(err)
-	}
-	key, err := operatorKey(cmd, layout)
+	layout, key, err := operatorKey(cmd)
 	if err != nil {
 		return usage(err)
 	}
