@@ -17,6 +17,23 @@ func good() *config.Config {
 	return &config.Config{Role: "region", Dir: "/d", Root: "00", Region: "us-east-1", Control: "127.0.0.1:4450"}
 }
 
+// member is a control-plane node's with an etcd member among several.
+func member(change func(*config.Config)) func(*config.Config) {
+	return func(c *config.Config) {
+		c.Role, c.KEK, c.Control = "control", "kek", ""
+		c.Controls, c.EtcdMembers = map[string]string{"a": "10.0.0.1:4450"}, map[string]string{"a": "10.0.0.1:2380"}
+		c.EtcdCA, c.EtcdCert, c.EtcdKey = "ca", "crt", "key"
+		if change != nil {
+			change(c)
+		}
+	}
+}
+
+// cluster is one whose store is somebody else's.
+func cluster(endpoints ...string) func(*config.Config) {
+	return member(func(c *config.Config) { c.EtcdMembers, c.EtcdEndpoints = nil, endpoints })
+}
+
 func load(t testing.TB, text string) (*config.Config, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "config.json")
@@ -54,6 +71,15 @@ func TestEveryRuleOfTheConfigurationIsChecked(t *testing.T) {
 		{"plain HTTP at a name", func(c *config.Config) { c.API = "localhost.example.com:4260" }, "is not loopback"},
 		{"plain HTTP elsewhere, allowed", func(c *config.Config) { c.API, c.InsecureHTTP = "10.0.0.1:4260", true }, ""},
 		{"TLS elsewhere", func(c *config.Config) { c.API, c.TLSCert, c.TLSKey = "10.0.0.1:4260", "c", "k" }, ""},
+		{"several control-plane nodes", func(c *config.Config) { c.Control, c.Controls = "", map[string]string{"a": "10.0.0.1:4450"} }, ""},
+		{"a member among several", member(nil), ""},
+		{"a member without the others' peer listeners", member(func(c *config.Config) { c.Controls = nil }), `"controls" is missing`},
+		{"a member without certificates", member(func(c *config.Config) { c.EtcdKey = "" }), `"etcdKey" are missing`},
+		{"members and a cluster of somebody else's", member(func(c *config.Config) { c.EtcdEndpoints = []string{"https://10.0.0.9:2379"} }), "exclude each other"},
+		{"somebody else's cluster", cluster("https://10.0.0.9:2379", "https://10.0.0.10:2379"), ""},
+		{"plain on loopback", cluster("http://127.0.0.1:2379"), ""},
+		{"plain elsewhere", cluster("http://10.0.0.9:2379"), "is plain HTTP and not loopback"},
+		{"no URL", cluster("10.0.0.9:2379"), "is no URL"},
 	} {
 		c := good()
 		x.change(c)

@@ -32,6 +32,9 @@ func Inherit() (Inherited, error) {
 	}
 	in := make(Inherited, n)
 	for i, name := range list {
+		if in[name] != nil {
+			return nil, fmt.Errorf("LISTEN_FDNAMES=%s names %s twice", names, name)
+		}
 		in[name] = os.NewFile(uintptr(firstFD+i), name)
 	}
 	return in, nil

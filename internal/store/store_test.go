@@ -64,9 +64,9 @@ var errLost = errors.New("the answer was lost")
 func (f *flaky) Commit(ctx context.Context, t *store.Txn) (bool, error) {
 	f.mu.Lock()
 	f.seed = f.seed*6364136223846793005 + 1442695040888963407
-	draw := f.seed >> 33
+	draw, rate := f.seed>>33, f.rate
 	f.mu.Unlock()
-	if draw%100 < f.rate {
+	if draw%100 < rate {
 		if draw&1024 != 0 {
 			_, _ = f.Memory.Commit(ctx, t)
 		}
