@@ -6,12 +6,13 @@ import (
 	"runtime"
 	"runtime/debug"
 
+	"github.com/holdfast-iam/holdfast/internal/node"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/spf13/cobra"
 )
 
-// release is the version of this build; docs/releases.md names its commits.
-const release = "0.1.0"
+// release is the version of this build.
+const release = node.Release
 
 func versionCommand() *cobra.Command {
 	var format string

@@ -49,6 +49,7 @@ func (b *bounded[K, V]) put(k K, v V) {
 // principal, denials, expiry) is asked at every request.
 type tokenCache struct {
 	bounded[uint64, *openedToken]
+	opened atomic.Uint64
 }
 
 // tokenSeed keys the cache's hash: nobody can choose tokens that fall together.
@@ -97,6 +98,7 @@ func (t *tokenCache) open(r record.Reader, text, keyID string, ring *keyring.Rin
 	if tok, ok := t.get(id); ok && tok.text == text && tok.keyID == keyID {
 		return tok, nil
 	}
+	t.opened.Add(1)
 	opened, err := session.Open(text, keyID, func(generation int) ([]byte, error) {
 		key, _, err := ring.Opening(r, record.DefaultClass, generation)
 		return key, err

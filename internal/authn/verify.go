@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/fault"
@@ -26,9 +27,16 @@ type Verifier struct {
 	// it is accepted, whatever the clock says. Nil: there is none.
 	Floor func() time.Time
 	// Hot keeps the forms of principals in use; nil: nothing is kept.
-	Hot    *view.Ring
-	tokens tokenCache
+	Hot     *view.Ring
+	tokens  tokenCache
+	derived atomic.Uint64 // signing keys, because none was kept
 }
+
+// TokensOpened is how many session tokens were opened because none was kept.
+func (a *Verifier) TokensOpened() uint64 { return a.tokens.opened.Load() }
+
+// KeysDerived is how many signing keys were derived because none was kept.
+func (a *Verifier) KeysDerived() uint64 { return a.derived.Load() }
 
 var (
 	errToken   = fault.InvalidClientTokenId.Errorf("The security token included in the request is invalid.")
@@ -209,6 +217,7 @@ func (a *Verifier) checkSignature(req *sigv4.Request, p *sigv4.Presented, f *fou
 			return err
 		}
 		key = f.keys.derive(p.AccessKeyID, &p.Scope, secret)
+		a.derived.Add(1)
 	}
 	return sigv4.Verify(p, req, key, now, profile)
 }

@@ -374,7 +374,7 @@ func TestTheDoorsHaveTheirPathsWhereThereAreDoors(t *testing.T) {
 func TestADoorsAnswerIsCountedAndLoggedAndItsPanicIsOneRequests(t *testing.T) {
 	w := newWorld(t)
 	var counted []string
-	w.Observe = func(service, operation, code string, _ time.Duration) {
+	w.Observe = func(service, operation, code string, _ int, _ time.Duration) {
 		counted = append(counted, service+" "+operation+" "+code)
 	}
 	w.Doors = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -405,7 +405,7 @@ func TestADoorsAnswerIsCountedAndLoggedAndItsPanicIsOneRequests(t *testing.T) {
 func TestEveryAnswerIsCountedAndEveryUseOfALongTermKeyNoted(t *testing.T) {
 	w := newWorld(t)
 	var counted, used []string
-	w.Observe = func(service, operation, code string, _ time.Duration) {
+	w.Observe = func(service, operation, code string, _ int, _ time.Duration) {
 		counted = append(counted, service+" "+operation+" "+code)
 	}
 	w.Used = func(account, keyID, service string, _ time.Time) { used = append(used, account+" "+keyID+" "+service) }

@@ -61,7 +61,7 @@ type Handler struct {
 	Now  func() time.Time
 	Log  *slog.Logger
 	// Observe counts one answered request; nil: nothing does.
-	Observe func(service, operation, code string, took time.Duration)
+	Observe func(service, operation, code string, status int, took time.Duration)
 }
 
 // Operations is the operation table with a codec for each row, made once.

@@ -77,7 +77,7 @@ func (q *request) observe(took time.Duration) {
 		} else if q.door != "" {
 			service, operation = "holdfast", q.door
 		}
-		q.h.Observe(service, operation, q.code, took)
+		q.h.Observe(service, operation, q.code, q.status, took)
 	}
 }
 

@@ -93,6 +93,7 @@ func (c *Control) open(ctx context.Context) (*store.Etcd, error) {
 		return nil, err
 	}
 	c.ring = &keyring.Ring{KEK: kek}
+	c.metrics = newMetrics(c.Config, c.keys.ID, record.ControlNode)
 	if c.audit, err = openAuditor(c.Config.Dir); err != nil {
 		return nil, err
 	}
@@ -142,7 +143,7 @@ func (c *Control) openStore(ctx context.Context) (*store.Etcd, error) {
 		floor = defaultFloor
 	}
 	head := c.keys.HeadKey() // once: to derive it costs as much as to sign
-	c.writer = &store.Writer{KV: kv, Node: c.keys.ID, Sign: func(h *record.Head) { h.Sign(head) }, Now: time.Now, Log: c.Log,
+	c.writer = &store.Writer{KV: measured{kv, c.metrics}, Node: c.keys.ID, Sign: func(h *record.Head) { h.Sign(head) }, Now: time.Now, Log: c.Log,
 		LogBytes: quota / 4, Floor: uint64(floor), Free: func() uint64 { return freeBytes(c.Config.Dir) }, OnCommit: c.committed, Audited: c.audit.files.Index}
 	if len(c.Config.EtcdMembers) > 0 || len(c.Config.EtcdEndpoints) > 0 {
 		c.writer.Probe = probeEach
@@ -174,6 +175,9 @@ const genesisPause = 100 * time.Millisecond
 // committed takes every confirmed commit, whoever made it, in order.
 func (c *Control) committed(l *record.LogValue, v *view.View) {
 	c.audit.note(l)
+	if l.Head.Node == c.keys.ID {
+		c.metrics.commitRecords.Observe(float64(len(l.Records)))
+	}
 	if l.Head.Index == 1 || c.writer.View() == nil || !c.hub.Started() { // the hub starts after genesis
 		return
 	}
@@ -225,15 +229,16 @@ func (c *Control) serve(ctx context.Context, group *errgroup.Group) error {
 	if err != nil {
 		return err
 	}
-	c.metrics = newMetrics(c.status)
 	table := api.NewTable(iam.Ops(iam.Env{
 		NewAccessKey: func(r record.Reader, account string, now time.Time) (record.AccessKey, string, error) {
 			return c.ring.NewAccessKey(r, account, now)
 		},
 		NewBearer: keyring.NewBearer,
 	})).Without(iam.Unbuilt())
-	c.front = &front.Handler{Operations: front.NewOperations(table), Region: c.Config.Region,
-		Verifier: &authn.Verifier{Ring: c.ring, Region: c.Config.Region, AnyRegion: c.Config.AnyRegion, Hot: new(view.Ring)}, Authorizer: &authz.Authorizer{},
+	verifier := &authn.Verifier{Ring: c.ring, Region: c.Config.Region, AnyRegion: c.Config.AnyRegion, Hot: new(view.Ring)}
+	c.metrics.know(table)
+	c.gauges(verifier)
+	c.front = &front.Handler{Operations: front.NewOperations(table), Region: c.Config.Region, Verifier: verifier, Authorizer: &authz.Authorizer{},
 		View: c.writer.Linearizable, Age: c.writer.Age, Relay: c.forward, Commit: c.commit, Gate: newGate(c.metrics), Changes: newChanges(c.metrics), Markers: markers(c.ring), Now: time.Now, Log: c.Log, Observe: c.metrics.observe}
 	peers, err := peer.Server(c.keys.TLS(), c.findNode, grpcOptions(c.Log, nil)...)
 	if err != nil {

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"runtime/debug"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 // grpcOptions are what every gRPC server of a node is made with: one call's
 // panic is no other's (lesson L39: a library would end the process), headers
 // have a limit, and a call that takes no stream is in the log.
-func grpcOptions(log *slog.Logger, observe func(service, operation, code string, took time.Duration)) []grpc.ServerOption {
+func grpcOptions(log *slog.Logger, observe func(service, operation, code string, status int, took time.Duration)) []grpc.ServerOption {
 	ended := func(method string, begun time.Time, err error) {
 		if observe == nil {
 			return
@@ -23,7 +24,7 @@ func grpcOptions(log *slog.Logger, observe func(service, operation, code string,
 		if status.Code(err) != codes.ResourceExhausted { // what is refused because of load is counted alone
 			log.Info("call", "method", method, "code", status.Code(err).String(), "took", took)
 		}
-		observe("holdfast", operationOf(method), codeOf(err), took)
+		observe("holdfast", operationOf(method), codeOf(err), statusOf(err), took)
 	}
 	return []grpc.ServerOption{grpc.MaxHeaderListSize(16 << 10),
 		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (out any, err error) {
@@ -54,6 +55,17 @@ func codeOf(err error) string {
 		return ""
 	}
 	return status.Code(err).String()
+}
+
+// statusOf is the HTTP status that says as much as a call's outcome.
+func statusOf(err error) int {
+	switch status.Code(err) {
+	case codes.OK:
+		return http.StatusOK
+	case codes.Unavailable, codes.Internal, codes.Unknown, codes.DataLoss, codes.Unimplemented:
+		return http.StatusInternalServerError
+	}
+	return http.StatusBadRequest
 }
 
 // operationOf is the last part of a method's full name: one of ours, since

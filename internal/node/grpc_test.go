@@ -34,7 +34,7 @@ func (panics) AuthorizeStream(grpc.BidiStreamingServer[nativepb.StreamQuestion, 
 func TestAPanicIsOneCallsErrorAndHeadersHaveALimit(t *testing.T) {
 	var log bytes.Buffer
 	var counted []string
-	s := grpc.NewServer(grpcOptions(slog.New(slog.NewTextHandler(&log, nil)), func(service, operation, code string, _ time.Duration) {
+	s := grpc.NewServer(grpcOptions(slog.New(slog.NewTextHandler(&log, nil)), func(service, operation, code string, _ int, _ time.Duration) {
 		counted = append(counted, service+" "+operation+" "+code)
 	})...)
 	nativepb.RegisterDecisionsServer(s, panics{})

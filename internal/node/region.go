@@ -230,14 +230,16 @@ func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
 	if err != nil {
 		return err
 	}
-	r.metrics = newMetrics(r.status)
+	r.metrics = newMetrics(r.Config, r.keys.ID, record.RegionNode)
 	verifier := &authn.Verifier{Ring: r.ring, Region: r.Config.Region, AnyRegion: r.Config.AnyRegion, Floor: r.replica.Floor, Hot: new(view.Ring)}
+	r.gauges(verifier)
 	authorizer, work := &authz.Authorizer{}, newGate(r.metrics)
 	current := func(context.Context) (*view.View, error) { return r.replica.View(), nil }
 	decider := &native.Decider{View: current, Verifier: verifier, Authorizer: authorizer, Region: r.Config.Region, Now: time.Now, Age: r.replica.Age, Await: r.replica.Await, Gate: work, Log: r.Log}
 	table := api.NewTable(iam.Ops(iam.Env{}), sts.Ops(sts.Env{Mint: r.mint, OpenMessage: r.openMessage, AccountOf: keyring.AccountOf})).Without(iam.Unbuilt()).Without(sts.Unbuilt())
+	r.metrics.know(table)
 	r.front = &front.Handler{Operations: front.NewOperations(table), Region: r.Config.Region, Verifier: verifier, Authorizer: authorizer,
-		View: current, Await: r.replica.Await, Age: r.replica.Age, Relay: r.relay, Doors: doorsOf(decider), Gate: work, Changes: newChanges(r.metrics),
+		View: current, Await: r.replica.Await, Age: r.replica.Age, Relay: r.metrics.relayed(r.relay), Doors: r.doorsOf(decider), Gate: work, Changes: newChanges(r.metrics),
 		Used: func(account, keyID, service string, now time.Time) {
 			r.uses.note(r.Config.Region, account, keyID, service, now)
 		},
@@ -268,7 +270,7 @@ func (r *Region) serveDecisions(ctx context.Context, group *errgroup.Group, d *n
 	if tlsConfig != nil {
 		creds = credentials.NewTLS(tlsConfig)
 	}
-	s := native.NewServer(d, creds, grpcOptions(r.Log, r.metrics.observe)...)
+	s := native.NewServer(r.counted(d, "grpc"), creds, grpcOptions(r.Log, r.metrics.observe)...)
 	group.Go(func() error { return s.Serve(l) })
 	group.Go(func() error {
 		<-ctx.Done()
@@ -279,8 +281,8 @@ func (r *Region) serveDecisions(ctx context.Context, group *errgroup.Group, d *n
 }
 
 // doorsOf routes the decision doors' paths.
-func doorsOf(d *native.Decider) http.Handler {
-	json, zen := native.NewDoor(d), &authzen.Door{Decider: d}
+func (r *Region) doorsOf(d *native.Decider) http.Handler {
+	json, zen := native.NewDoor(r.counted(d, "http")), &authzen.Door{Decider: r.counted(d, "authzen")}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/holdfast/v1/") {
 			json.ServeHTTP(w, r)
@@ -288,6 +290,13 @@ func doorsOf(d *native.Decider) http.Handler {
 		}
 		zen.ServeHTTP(w, r)
 	})
+}
+
+// counted is a decider whose decisions are counted as one door's.
+func (r *Region) counted(d *native.Decider, door string) *native.Decider {
+	own := *d
+	own.Decided = r.metrics.decided(door)
+	return &own
 }
 
 // silentAfter is how long the control plane may be silent before writes are

@@ -49,6 +49,8 @@ type Writer struct {
 	reads   linearizer
 	kept    []kept
 	bytes   int64
+	first   atomic.Uint64 // of the kept log, for those who ask
+	size    atomic.Int64
 	checked time.Time
 	full    int // 0 room, 1 only for what reduces, 2 for nothing
 	stop    context.CancelCauseFunc
@@ -84,7 +86,18 @@ func (w *Writer) start(machine *Sequencer) {
 func (w *Writer) keep(index uint64, at int64, size int) {
 	w.kept = append(w.kept, kept{index, at, int64(size)})
 	w.bytes += int64(size)
+	w.tellSize()
 }
+
+// tellSize lets others see how much of the log is kept.
+func (w *Writer) tellSize() {
+	w.first.Store(w.kept[0].index)
+	w.size.Store(w.bytes)
+}
+
+// LogSize is how much of the log is kept: its oldest commit's last index, and
+// about how many bytes.
+func (w *Writer) LogSize() (first uint64, bytes int64) { return w.first.Load(), w.size.Load() }
 
 // Genesis makes the first commit of a new lineage.
 func (w *Writer) Genesis(ctx context.Context, g *record.Genesis, changes []record.Change) error {
@@ -226,7 +239,7 @@ func (w *Writer) submit(ctx context.Context, c *Call) {
 func (w *Writer) fullness() int {
 	// A log that cannot be trimmed, because the audit does not follow or the
 	// call-id window fills it, must not grow until etcd refuses everything.
-	switch limit := w.logLimit(); {
+	switch limit := w.LogLimit(); {
 	case w.bytes > 3*limit:
 		return 2
 	case w.bytes > 2*limit:
@@ -312,7 +325,8 @@ func sizeOf(l *record.LogValue) int {
 	return n
 }
 
-func (w *Writer) logLimit() int64 {
+// LogLimit is the size in bytes beyond which the log is trimmed.
+func (w *Writer) LogLimit() int64 {
 	if w.LogBytes == 0 {
 		return DefaultQuota / 4
 	}
@@ -322,7 +336,7 @@ func (w *Writer) logLimit() int64 {
 // trim removes the oldest of the log beyond its size, never what the audit
 // lacks, nor what the call-id window needs.
 func (w *Writer) trim(ctx context.Context) {
-	limit := w.logLimit()
+	limit := w.LogLimit()
 	if w.bytes <= limit {
 		return
 	}
@@ -347,6 +361,7 @@ func (w *Writer) trim(ctx context.Context) {
 		}
 	}
 	w.kept, w.bytes = append([]kept{}, w.kept[n:]...), w.bytes-size
+	w.tellSize()
 }
 
 // ReadLog reads the commits whose last index is at least from, at most limit bytes

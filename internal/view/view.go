@@ -74,6 +74,14 @@ func (s *State) Range(index, prefix, after string, yield func(term string, e *re
 	})
 }
 
+// Terms returns how many terms an ordered index has.
+func (s *State) Terms(index string) int {
+	if m := s.sorted[index]; m != nil {
+		return m.Len()
+	}
+	return 0
+}
+
 // Digest returns the Merkle digest over all records.
 func (s *State) Digest() record.Hash { return s.records.digest() }
 

@@ -36,6 +36,9 @@ type Decider struct {
 	// Gate bounds what the node works on at once; nil: nothing does.
 	Gate *admission.Gate
 	Log  *slog.Logger
+	// Decided counts one answered question: its decision, or Error; nil:
+	// nothing does.
+	Decided func(decision string)
 }
 
 // Asker is a proven caller and the service that it speaks for.
@@ -222,6 +225,18 @@ func (d *Decider) again(v *view.View, a *Asker, source string) (*Asker, error) {
 
 // Authorize answers one question of a service.
 func (d *Decider) Authorize(ctx context.Context, v *view.View, a *Asker, q *Question, source string) (*Answer, error) {
+	answer, err := d.authorize(ctx, v, a, q, source)
+	switch {
+	case d.Decided == nil:
+	case err != nil:
+		d.Decided("Error")
+	default:
+		d.Decided(answer.Decision)
+	}
+	return answer, err
+}
+
+func (d *Decider) authorize(ctx context.Context, v *view.View, a *Asker, q *Question, source string) (*Answer, error) {
 	if err := bounded(a.Service, q); err != nil {
 		return nil, err
 	}
