@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/audit"
@@ -12,8 +13,9 @@ import (
 // auditor follows the log with the audit files: a cursor, so a write waits for
 // it only through the log, which is not trimmed past it.
 type auditor struct {
-	files *audit.Files
-	fresh chan *record.LogValue // just committed; when it is full, the log is read instead
+	files  *audit.Files
+	fresh  chan *record.LogValue // just committed; when it is full, the log is read instead
+	caught atomic.Int64          // when the files last held every record, in milliseconds
 }
 
 // auditQueue is how many commits may wait before the log is read instead.
@@ -31,7 +33,9 @@ const auditRead = 16 << 20
 
 func openAuditor(dir string) (*auditor, error) {
 	files, err := audit.Open(filepath.Join(dir, "audit"))
-	return &auditor{files: files, fresh: make(chan *record.LogValue, auditQueue)}, err
+	a := &auditor{files: files, fresh: make(chan *record.LogValue, auditQueue)}
+	a.caught.Store(time.Now().UnixMilli())
+	return a, err
 }
 
 // note hands a commit over; it never waits.
@@ -67,6 +71,7 @@ func (c *Control) auditMore(ctx context.Context) error {
 		head, at := c.writer.View().Head.Index, c.audit.files.Index()
 		if at >= head {
 			c.audit.drain()
+			c.audit.caught.Store(time.Now().UnixMilli())
 			return nil
 		}
 		values := c.audit.drain()

@@ -89,7 +89,7 @@ func (c *Control) gauges(v *authn.Verifier) {
 	m.ofVerifier(v)
 	m.gauge("holdfast_ready", "1 if the node is ready.", func() float64 { return boolean(c.writer.View() != nil) })
 	m.gauge("holdfast_sequences", "1 if this node made the newest commit that it knows of: it is the one that commits.", func() float64 { return boolean(c.writer.Sequences()) })
-	m.gauge("holdfast_store_reachable", "1 if the store answered when it was asked last.", func() float64 { return boolean(c.writer.Reachable()) })
+	m.gauge("holdfast_connected", "1 if the store answered when it was asked last.", func() float64 { return boolean(c.writer.Reachable()) })
 	m.gauge("holdfast_log_bytes", "Size of the log that the store keeps.", func() float64 { _, n := c.writer.LogSize(); return float64(n) })
 	m.gauge("holdfast_log_limit_bytes", "Size beyond which the log is trimmed; at twice it only what reduces is written, at three times nothing.", func() float64 { return float64(c.writer.LogLimit()) })
 	m.gauge("holdfast_log_first_index", "Oldest index of the log that the store keeps: what was before it is trimmed.", func() float64 { i, _ := c.writer.LogSize(); return float64(i) })
@@ -98,6 +98,7 @@ func (c *Control) gauges(v *authn.Verifier) {
 		at := c.audit.files.Index() // first: it must not overtake
 		return float64(max(c.writer.View().Head.Index, at) - at)
 	})
+	m.gauge("holdfast_audit_age_seconds", "Time since the audit files last held every record.", func() float64 { return time.Since(time.UnixMilli(c.audit.caught.Load())).Seconds() })
 	m.Registry.MustRegister(&followers{c, prometheus.NewDesc("holdfast_follower_in_sync", "1 if writes wait for this enrolled Region node.", []string{"follower"}, nil),
 		prometheus.NewDesc("holdfast_follower_behind", "1 if this enrolled Region node has not acknowledged the head.", []string{"follower"}, nil)})
 }
