@@ -85,7 +85,7 @@ func (r *Region) gauges(v *authn.Verifier) {
 // gauges of a control-plane node.
 func (c *Control) gauges(v *authn.Verifier) {
 	m := c.metrics
-	m.ofView(c.Config.Dir, c.writer.View, func() time.Duration { return 0 })
+	m.ofView(c.Config.Dir, c.writer.View, func() time.Duration { return c.writer.Age(time.Now()) })
 	m.ofVerifier(v)
 	m.gauge("holdfast_ready", "1 if the node is ready.", func() float64 { return boolean(c.writer.View() != nil) })
 	m.gauge("holdfast_sequences", "1 if this node made the newest commit that it knows of: it is the one that commits.", func() float64 { return boolean(c.writer.Sequences()) })
