@@ -323,6 +323,9 @@ func (r *Region) relay(ctx context.Context, m *front.Relayed) (*front.Reply, err
 	ctx, cancel := context.WithTimeout(ctx, busyPatience+5*time.Second)
 	defer cancel()
 	patience := relayPatience
+	if len(r.controls.conns) == 1 { // nobody else can be asked: silence is left to the heartbeats
+		patience = busyPatience
+	}
 	for n, name := range r.controls.order(r.replica.View().Head.Node, time.Now()) {
 		if n == relayTries {
 			break
