@@ -8,8 +8,8 @@ import (
 // Bounds of what is remembered. Addresses and accounts are known by a keyed
 // hash of so many values: two that share one share a part.
 const (
-	buckets = 4096 // addresses, and as many accounts
-	lanes   = 16   // into which one's requests are divided
+	buckets = 4096    // addresses, and as many accounts
+	lanes   = 1 << 16 // pairs of an address and a key id
 )
 
 // Events of the Machine.
@@ -73,17 +73,16 @@ type Machine struct {
 	virtual float64 // tag of the class that was served last
 	waiters map[uint64]*waiter
 	// proved is 1 + the account that the last signature from a lane proved.
-	proved [buckets][lanes]uint16
-	// crowded is since when somebody has waited without a pause.
-	crowded time.Time
-	out     []any
+	proved [lanes]uint16
+	out    []any
 }
 
 type waiter struct {
 	id    uint64
 	class Class
 	flow  *flow
-	lane  int
+	lane  *lane
+	half  time.Time // half of its time is over
 	until time.Time
 }
 
@@ -119,9 +118,6 @@ func (m *Machine) Step(event any, now time.Time) []any {
 }
 
 func (m *Machine) arrived(a Arrived, now time.Time) {
-	if len(m.waiters) == 0 {
-		m.crowded = now
-	}
 	until := now.Add(m.limits.Bound[a.Class])
 	if !a.Until.IsZero() && a.Until.Before(until) {
 		until = a.Until
@@ -131,17 +127,18 @@ func (m *Machine) arrived(a Arrived, now time.Time) {
 		q.tag = max(q.tag, m.virtual)
 	}
 	who := a.Address
-	if p := m.proved[a.Address][a.Lane]; p != 0 {
+	if p := m.proved[a.Lane]; p != 0 {
 		who = buckets + int(p) - 1
 	}
-	w := &waiter{id: a.ID, class: a.Class, flow: q.flow(who), lane: a.Lane, until: until}
+	f := q.flow(who)
+	w := &waiter{id: a.ID, class: a.Class, flow: f, lane: f.lane(a.Lane), half: now.Add(until.Sub(now) / 2), until: until}
 	m.waiters[a.ID] = w
 	q.waiting++
-	w.flow.waiting++
-	w.flow.lanes[w.lane] = append(w.flow.lanes[w.lane], w)
+	f.waiting++
+	w.lane.list = append(w.lane.list, w)
 	switch {
-	case w.flow.waiting > m.limits.Flow:
-		m.shed(w.flow.oldest(), Full)
+	case f.waiting > m.limits.Flow:
+		m.shed(f.oldest(), Full)
 	case len(m.waiters) > m.limits.Waiting:
 		m.shed(m.dispensable(), Full)
 	}
@@ -165,7 +162,7 @@ func (m *Machine) freed(now time.Time) {
 			continue
 		}
 		q := &m.classes[w.class]
-		m.virtual, q.virtual = q.tag, q.tags[w.flow.who]
+		m.virtual, q.virtual = q.tag, max(q.virtual, w.flow.tag)
 		q.tag += q.mean / weights[w.class]
 		q.charge(w.flow.who, q.mean)
 		m.out = append(m.out, Admit{w.id, Part{1 + w.flow.who, q.mean}})
@@ -174,12 +171,9 @@ func (m *Machine) freed(now time.Time) {
 	}
 }
 
-// patience is how long a crowd may last before the newest go first: then those
-// who have waited longest are nearest to giving up, and one who waits in vain
-// costs less than one who is answered too late.
-const patience = 100 * time.Millisecond
-
-// next is who gets the next slot. Somebody waits.
+// next is who gets the next slot. Somebody waits. In a lane the oldest go first,
+// until one of them has waited half of his time: so many wait then that some
+// wait in vain, and it is better that these do who are nearest to giving up.
 func (m *Machine) next(now time.Time) *waiter {
 	var q *queue
 	for c := range m.classes {
@@ -188,11 +182,11 @@ func (m *Machine) next(now time.Time) *waiter {
 		}
 	}
 	f := q.backlog[0]
-	lane := f.turn()
-	if now.Sub(m.crowded) > patience {
-		return lane[len(lane)-1]
+	list := f.turn().list
+	if list[0].half.Before(now) {
+		return list[len(list)-1]
 	}
-	return lane[0]
+	return list[0]
 }
 
 // ended corrects what was charged in advance: what a request took is its
@@ -209,9 +203,9 @@ func (m *Machine) ended(e Ended) {
 	if e.Account >= 0 {
 		who = buckets + e.Account
 	}
-	m.proved[e.Address][e.Lane] = uint16(e.Account + 1)
+	m.proved[e.Lane] = uint16(e.Account + 1)
 	if q.flows[who] == nil { // for one who waits, to be behind is a claim
-		q.tags[who] = max(q.tags[who], q.virtual)
+		q.rejoin(who)
 	}
 	q.charge(who, took)
 }
@@ -223,9 +217,9 @@ func (m *Machine) shed(w *waiter, r Reason) {
 
 func (m *Machine) remove(w *waiter) {
 	delete(m.waiters, w.id)
-	lane := &w.flow.lanes[w.lane]
-	i := slices.Index(*lane, w)
-	*lane = slices.Delete(*lane, i, i+1)
+	i := slices.Index(w.lane.list, w)
+	w.lane.list = slices.Delete(w.lane.list, i, i+1)
+	w.flow.tidy(w.lane)
 	q := &m.classes[w.class]
 	q.waiting--
 	if w.flow.waiting--; w.flow.waiting == 0 {

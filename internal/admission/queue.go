@@ -1,6 +1,9 @@
 package admission
 
-import "container/heap"
+import (
+	"container/heap"
+	"slices"
+)
 
 // queue is who waits in one class.
 type queue struct {
@@ -19,16 +22,35 @@ type flow struct {
 	tag     float64
 	at      int // in the backlog
 	waiting int
-	last    int // lane that was served last
-	lanes   [lanes][]*waiter
+	lanes   []*lane // the one whose turn it is first
 }
 
-// flow finds one, or makes it: who comes anew begins where the others are, so
-// that having been idle is no credit.
+// lane is who waits of one flow with one key id from one address.
+type lane struct {
+	id   int
+	list []*waiter // the oldest first
+}
+
+// credit is how much less than its part, in seconds, an account may have used
+// and still be given it later: the requests of a quiet one come in bunches. For
+// addresses there is none, or whoever has many would always be first.
+const credit = 0.02
+
+// rejoin has one who is not in the backlog begin near where the others are:
+// having been idle is not worth more than the credit.
+func (q *queue) rejoin(who int) {
+	from := q.virtual
+	if who >= buckets {
+		from -= credit
+	}
+	q.tags[who] = max(q.tags[who], from)
+}
+
+// flow finds one, or makes it.
 func (q *queue) flow(who int) *flow {
 	f := q.flows[who]
 	if f == nil {
-		q.tags[who] = max(q.tags[who], q.virtual)
+		q.rejoin(who)
 		f = &flow{who: who, tag: q.tags[who]}
 		q.flows[who] = f
 		heap.Push(&q.backlog, f)
@@ -61,25 +83,42 @@ func (q *queue) longest() *flow {
 	return most
 }
 
-// turn is the lane whose turn it is. Somebody waits.
-func (f *flow) turn() []*waiter {
-	for {
-		f.last = (f.last + 1) % lanes
-		if lane := f.lanes[f.last]; len(lane) > 0 {
-			return lane
+// lane finds one, or makes it. There are no more than requests wait in a flow.
+func (f *flow) lane(id int) *lane {
+	for _, l := range f.lanes {
+		if l.id == id {
+			return l
 		}
+	}
+	l := &lane{id: id}
+	f.lanes = append(f.lanes, l)
+	return l
+}
+
+// turn is the lane whose turn it is. Somebody waits.
+func (f *flow) turn() *lane {
+	l := f.lanes[0]
+	f.lanes = append(slices.Delete(f.lanes, 0, 1), l)
+	return l
+}
+
+// tidy takes an empty lane away.
+func (f *flow) tidy(l *lane) {
+	if len(l.list) == 0 {
+		i := slices.Index(f.lanes, l)
+		f.lanes = slices.Delete(f.lanes, i, i+1)
 	}
 }
 
 // oldest is who waits longest in the fullest lane. Somebody waits.
 func (f *flow) oldest() *waiter {
 	fullest := f.lanes[0]
-	for _, lane := range f.lanes {
-		if len(lane) > len(fullest) {
-			fullest = lane
+	for _, l := range f.lanes {
+		if len(l.list) > len(fullest.list) {
+			fullest = l
 		}
 	}
-	return fullest[0]
+	return fullest.list[0]
 }
 
 // backlog is a heap of flows by tag.
