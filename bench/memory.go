@@ -213,7 +213,9 @@ func (w *world) copyToDisk(v *view.View, dir string) (time.Duration, error) {
 	begun := time.Now()
 	done := make(chan error, 1)
 	following, stop := context.WithCancel(ctx)
-	go func() { done <- r.Run(following, peerpb.NewFeedClient(conn)) }()
+	go func() {
+		done <- r.Run(following, []replica.Source{{Name: "control", Client: peerpb.NewFeedClient(conn)}})
+	}()
 	err = r.Await(ctx, v.Head.Index)
 	took := time.Since(begun)
 	stop()
