@@ -82,7 +82,8 @@ func principalID(c *api.Call, p string) (string, bool) {
 // principalARN is the ARN of the user or role with a unique id; what is none,
 // or whose owner is gone, is returned as it is.
 func principalARN(c *api.Call, id string) string {
-	arn, known := id, func(account string) bool { return false }
+	arn := id
+	var known func(account string) bool
 	switch {
 	case strings.HasPrefix(id, "AIDA"):
 		known = func(account string) bool {

@@ -2,6 +2,8 @@ package keyring
 
 import (
 	"errors"
+	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -19,6 +21,23 @@ func newestRegionKey(r record.Reader, region string) (newest *record.RegionKey, 
 		return true
 	})
 	return newest, err
+}
+
+// CheckKEK says whether the KEK is the one that a state's keys are sealed under:
+// with another every write would fail that needs a secret.
+func (r *Ring) CheckKEK(s record.Reader) error {
+	var failed error
+	err := record.Scan(s, record.Regions, record.RegionByName, "", "", func(_ string, region *record.Region) bool {
+		k, err := newestRegionKey(s, region.Name)
+		if err == nil && k != nil {
+			_, err = open(r.KEK, k.KEK, bind(forRegion, k.Region, strconv.Itoa(k.Generation)))
+		}
+		if err != nil {
+			failed = fmt.Errorf("keyring: the KEK does not open the wrapping key of Region %s: it is another deployment's", region.Name)
+		}
+		return failed == nil
+	})
+	return errors.Join(err, failed)
 }
 
 // nodesOf lists the nodes of a Region that are not fenced.

@@ -165,3 +165,16 @@ func TestWhatANodeCouldOpenIsListedByAccount(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
+
+func TestAKEKOfAnotherDeploymentIsFoundBeforeItIsUsed(t *testing.T) {
+	control, _, _, tx := fencedWorld(t)
+	if err := control.CheckKEK(tx); err != nil {
+		t.Error(err)
+	}
+	if err := (&Ring{KEK: newKey()}).CheckKEK(tx); err == nil {
+		t.Error("another KEK is taken")
+	}
+	if err := control.CheckKEK(view.Empty(make([]byte, 16))); err != nil {
+		t.Errorf("a state without Regions: %v", err)
+	}
+}

@@ -107,7 +107,11 @@ func (c *Control) open(ctx context.Context) (*store.Etcd, error) {
 	if err != nil {
 		return nil, errors.Join(err, c.controls.close())
 	}
-	if err := c.load(ctx); err != nil {
+	err = c.load(ctx)
+	if err == nil {
+		err = c.ring.CheckKEK(c.writer.View())
+	}
+	if err != nil {
 		return nil, errors.Join(err, kv.Close(), c.controls.close())
 	}
 	c.sequenced = c.writer.Sequences()

@@ -317,7 +317,7 @@ const (
 // asking twice is safe.
 func (r *Region) relay(ctx context.Context, m *front.Relayed) (*front.Reply, error) {
 	unreachable := front.Unavailable("it cannot be reached from this Region")
-	if r.replica.Age(time.Now()) > silentAfter {
+	if r.replica.Silence(time.Now()) > silentAfter {
 		return nil, unreachable
 	}
 	ctx, cancel := context.WithTimeout(ctx, busyPatience+5*time.Second)

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -33,6 +34,7 @@ type Replica struct {
 
 	current view.Current
 	beat    atomic.Int64
+	heard   atomic.Pointer[time.Time] // by this node's clock, of the source that it follows
 	floor   atomic.Int64
 	linked  atomic.Bool
 	alarm   atomic.Pointer[string]
@@ -117,7 +119,11 @@ func (r *Replica) Check() error {
 
 // step hands an event to the machine and lets readers see what became of it.
 func (r *Replica) step(event any) []any {
-	effects := r.machine.Step(event, r.Now())
+	now := r.Now()
+	effects := r.machine.Step(event, now)
+	if _, received := event.(Received); received && (r.machine.Beat() > r.beat.Load() || r.machine.Linked() && !r.linked.Load()) {
+		r.heard.Store(&now)
+	}
 	r.beat.Store(r.machine.Beat())
 	r.floor.Store(r.machine.Floor())
 	r.linked.Store(r.machine.Linked())
@@ -170,6 +176,15 @@ func (r *Replica) Age(now time.Time) time.Duration {
 		return 0
 	}
 	return max(0, now.Sub(time.UnixMilli(beat)))
+}
+
+// Silence is for how long nothing new was heard of the source, by this node's
+// clock alone: it does not matter how the two clocks stand to each other.
+func (r *Replica) Silence(now time.Time) time.Duration {
+	if heard := r.heard.Load(); heard != nil {
+		return now.Sub(*heard)
+	}
+	return math.MaxInt64
 }
 
 // Connected says whether the node follows somebody now.

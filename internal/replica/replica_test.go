@@ -170,6 +170,22 @@ func TestAFollowerHasTheSourcesDigestAtItsIndexAlsoAfterARestartAlone(t *testing
 	}
 }
 
+func TestWhatWasHeardLastIsCountedByTheNodesOwnClock(t *testing.T) {
+	s := newSource(t)
+	h, addr := serve(t, s)
+	r := follower(t, t.TempDir())
+	r.Now = func() time.Time { return time.Now().Add(time.Hour) }
+	if r.Silence(r.Now()) < 1000*time.Hour {
+		t.Error("it heard somebody before it followed")
+	}
+	run(t, r, addr)
+	h.Publish(s.user(1), s.v)
+	await(t, r, s.v.Head.Index)
+	if age, silence := r.Age(r.Now()), r.Silence(r.Now()); age < 59*time.Minute || silence > time.Minute {
+		t.Errorf("age %s, silence %s", age, silence)
+	}
+}
+
 func TestAWriteWaitsForASlowNodeOnceAndNamesIt(t *testing.T) {
 	s := newSource(t)
 	h, _ := serve(t, s)
