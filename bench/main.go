@@ -42,7 +42,7 @@ var sections = []section{
 	{"http", "4. Signed calls over HTTP, 64 clients", httpSection},
 	{"memory", "5. Memory and start", memorySection},
 	{"decide", "6. Authenticate and authorize in process", decideSection},
-	{"overload", "7. Overload", overloadSection},
+	{"overload", "8. Overload", overloadSection},
 }
 
 func main() {

@@ -58,8 +58,9 @@ func play(address string, length time.Duration, streams ...stream) ([]*outcome, 
 	var all sync.WaitGroup
 	for i, s := range streams {
 		out[i] = new(outcome)
-		free := make(chan *rawClient, openConns)
-		for range openConns {
+		n := min(openConns, 8+int(s.perSecond)) // one that is not used for seconds is closed
+		free := make(chan *rawClient, n)
+		for range n {
 			c, err := dial(address)
 			if err != nil {
 				return nil, err
