@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -111,8 +112,8 @@ func TestSlowClientsTakeNothingFromOthers(t *testing.T) {
 		}
 	}
 	metrics := look(t, "http://"+d.addresses().Regions[0].Admin+"/metrics")
-	for _, want := range []string{`holdfast_admission_waiting{gate="work"} 0`, `holdfast_admission_busy{gate="work"} 0`, `holdfast_refused_total{class="issue",gate="work",reason="late"} 0`} {
-		if !strings.Contains(metrics, want) {
+	for _, want := range []string{`holdfast_admission_waiting\{.*gate="work".*\} 0\n`, `holdfast_admission_busy\{.*gate="work".*\} 0\n`, `holdfast_refused_total\{.*class="issue".*gate="work".*reason="late".*\} 0\n`} {
+		if !regexp.MustCompile(want).MatchString(metrics) {
 			t.Errorf("not %s", want)
 		}
 	}
