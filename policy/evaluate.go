@@ -50,9 +50,15 @@ const (
 	Allowed
 )
 
-// String gives the kind's name in answers.
+// String gives the kind's name in answers; what is no kind denies.
 func (k Kind) String() string {
-	return [...]string{"ImplicitDeny", "ExplicitDeny", "Allowed"}[min(k, 2)]
+	switch k {
+	case Allowed:
+		return "Allowed"
+	case ExplicitDeny:
+		return "ExplicitDeny"
+	}
+	return "ImplicitDeny"
 }
 
 // Type is a type of policy: what a document is to be used as, and which one

@@ -110,6 +110,19 @@ func TestADecisionTellsAtMostEightStatementsAndTheDenialAlways(t *testing.T) {
 	}
 }
 
+func TestWhatIsNoKindOfDecisionDeniesAndWhatIsNoTypeIsNamed(t *testing.T) {
+	for kind, want := range map[Kind]string{ImplicitDeny: "ImplicitDeny", ExplicitDeny: "ExplicitDeny", Allowed: "Allowed", 3: "ImplicitDeny", 255: "ImplicitDeny"} {
+		if kind.String() != want {
+			t.Errorf("%d: %s", kind, kind)
+		}
+	}
+	for by, want := range map[Type]string{NoPolicy: "none", Identity: "identity-based policy", workBudget: "work budget", 200: "work budget"} {
+		if by.String() != want {
+			t.Errorf("%d: %s", by, by)
+		}
+	}
+}
+
 func TestManyResourcesCanBeGivenUpEarly(t *testing.T) {
 	p := open()
 	p.Identity = named(t, `"Effect":"Allow","Action":"*","Resource":"arn:aws:storage:::photos/*"`)
