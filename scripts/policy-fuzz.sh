@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 wanted=${1:-100000000}
 file=${2:-policy/testdata/fuzz.txt}
-chunk=$((wanted < 5000000 ? wanted : 5000000))
+chunk=$((wanted < 1000000 ? wanted : 1000000))
 commit=$(git log -1 --format=%h --abbrev=10 -- policy ':!policy/testdata' ':!policy/internal/mutate')
 [ -f "$file" ] || echo "# target commit executions" >"$file"
 work=$(mktemp -d)
