@@ -121,7 +121,7 @@ func (r *Replica) Check() error {
 func (r *Replica) step(event any) []any {
 	now := r.Now()
 	effects := r.machine.Step(event, now)
-	if _, received := event.(Received); received && (r.machine.Beat() > r.beat.Load() || r.machine.Linked() && !r.linked.Load()) {
+	if _, own := event.(Loaded); !own && (r.machine.Beat() > r.beat.Load() || r.machine.Linked() && !r.linked.Load()) {
 		r.heard.Store(&now)
 	}
 	r.beat.Store(r.machine.Beat())
