@@ -85,15 +85,14 @@ func (r *Ring) wrapNew(s record.Reader, regions []string, bound []byte) (kek []b
 		return nil, nil, err
 	}
 	for _, region := range regions {
-		newest := 0
-		err := record.Scan(s, record.RegionKeys, record.RegionKeyByRegion, region+record.Sep, "", func(_ string, k *record.RegionKey) bool {
-			newest = k.Generation
-			return true
-		})
+		used, err := newestRegionKey(s, region)
 		if err != nil {
 			return nil, nil, err
 		}
-		wrapping, err := r.regionKey(s, region, newest)
+		if used == nil {
+			return nil, nil, errNoKey
+		}
+		wrapping, err := r.regionKey(s, region, used.Generation)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -101,7 +100,7 @@ func (r *Ring) wrapNew(s record.Reader, regions []string, bound []byte) (kek []b
 		if err != nil {
 			return nil, nil, err
 		}
-		wraps = append(wraps, record.Wrap{Holder: region, Generation: newest, Sealed: sealed})
+		wraps = append(wraps, record.Wrap{Holder: region, Generation: used.Generation, Sealed: sealed})
 	}
 	return kek, wraps, nil
 }

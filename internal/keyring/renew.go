@@ -2,8 +2,6 @@ package keyring
 
 import (
 	"errors"
-	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -13,32 +11,6 @@ import (
 // new generation without it, and after that every key that is wrapped for the
 // Region: what is sealed from then on the node cannot open. What was sealed
 // before stays as it is; Exposed says what that is.
-
-// newestRegionKey is a Region's wrapping key in use; nil for none.
-func newestRegionKey(r record.Reader, region string) (newest *record.RegionKey, err error) {
-	err = record.Scan(r, record.RegionKeys, record.RegionKeyByRegion, region+record.Sep, "", func(_ string, k *record.RegionKey) bool {
-		newest = k
-		return true
-	})
-	return newest, err
-}
-
-// CheckKEK says whether the KEK is the one that a state's keys are sealed under:
-// with another every write would fail that needs a secret.
-func (r *Ring) CheckKEK(s record.Reader) error {
-	var failed error
-	err := record.Scan(s, record.Regions, record.RegionByName, "", "", func(_ string, region *record.Region) bool {
-		k, err := newestRegionKey(s, region.Name)
-		if err == nil && k != nil {
-			_, err = open(r.KEK, k.KEK, bind(forRegion, k.Region, strconv.Itoa(k.Generation)))
-		}
-		if err != nil {
-			failed = fmt.Errorf("keyring: the KEK does not open the wrapping key of Region %s: it is another deployment's", region.Name)
-		}
-		return failed == nil
-	})
-	return errors.Join(err, failed)
-}
 
 // nodesOf lists the nodes of a Region that are not fenced.
 func nodesOf(r record.Reader, region string) (list []*record.Node, err error) {
@@ -108,11 +80,11 @@ func (r *Ring) renewRegion(tx record.Tx, region string, now time.Time) error {
 // wrapping key that is not in use any more, and lists its Regions.
 func stale(r record.Reader, wraps []record.Wrap) (due bool, regions []string, err error) {
 	for _, w := range wraps {
-		newest, err := newestRegionKey(r, w.Holder)
+		used, err := newestRegionKey(r, w.Holder)
 		if err != nil {
 			return false, nil, err
 		}
-		due = due || newest == nil || newest.Generation != w.Generation
+		due = due || used == nil || used.Generation != w.Generation
 		regions = append(regions, w.Holder)
 	}
 	return due, regions, nil
@@ -177,20 +149,20 @@ func AccountsDue(r record.Reader, after string, most int) (accounts []string, er
 	if after != "" {
 		from = after + record.Sep + "\xff" // behind its last generation
 	}
-	var newest *record.AccountKey
+	var last *record.AccountKey
 	note := func() {
 		var due bool
-		if newest != nil && err == nil {
-			if due, _, err = stale(r, newest.Regions); due {
-				accounts = append(accounts, newest.Account)
+		if last != nil && err == nil {
+			if due, _, err = stale(r, last.Regions); due {
+				accounts = append(accounts, last.Account)
 			}
 		}
 	}
 	failed := record.Scan(r, record.AccountKeys, record.AccountKeyByAccount, "", from, func(_ string, k *record.AccountKey) bool {
-		if newest != nil && newest.Account != k.Account {
+		if last != nil && last.Account != k.Account {
 			note()
 		}
-		newest = k
+		last = k
 		return err == nil && len(accounts) < most
 	})
 	if len(accounts) < most {
@@ -202,11 +174,7 @@ func AccountsDue(r record.Reader, after string, most int) (accounts []string, er
 // RenewAccounts makes a new generation of the accounts' keys.
 func (r *Ring) RenewAccounts(tx record.Tx, accounts []string, now time.Time) error {
 	for _, account := range accounts {
-		var old *record.AccountKey
-		err := record.Scan(tx, record.AccountKeys, record.AccountKeyByAccount, account+record.Sep, "", func(_ string, k *record.AccountKey) bool {
-			old = k
-			return true
-		})
+		old, err := newest(tx, record.AccountKeys, record.AccountKeyByAccount, account)
 		if err != nil {
 			return err
 		}

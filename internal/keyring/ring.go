@@ -50,6 +50,38 @@ const (
 
 var errNoKey = errors.New("keyring: this node has no key for that")
 
+// newest is the generation in use of what an owner has: its index lists them in
+// order. Nil for none.
+func newest[R any](s record.Reader, kind *record.Kind[R], ix *record.Index[R], owner string) (last *R, err error) {
+	err = record.Scan(s, kind, ix, owner+record.Sep, "", func(_ string, k *R) bool {
+		last = k
+		return true
+	})
+	return last, err
+}
+
+// newestRegionKey is a Region's wrapping key in use; nil for none.
+func newestRegionKey(s record.Reader, region string) (*record.RegionKey, error) {
+	return newest(s, record.RegionKeys, record.RegionKeyByRegion, region)
+}
+
+// CheckKEK says whether the KEK is the one that a state's keys are sealed under:
+// with another every write would fail that needs a secret.
+func (r *Ring) CheckKEK(s record.Reader) error {
+	var failed error
+	err := record.Scan(s, record.Regions, record.RegionByName, "", "", func(_ string, region *record.Region) bool {
+		k, err := newestRegionKey(s, region.Name)
+		if err == nil && k != nil {
+			_, err = r.regionKey(s, region.Name, k.Generation)
+		}
+		if err != nil {
+			failed = fmt.Errorf("keyring: the KEK does not open the wrapping key of Region %s: it is another deployment's", region.Name)
+		}
+		return failed == nil
+	})
+	return errors.Join(err, failed)
+}
+
 // regionKey opens one generation of a Region's wrapping key.
 func (r *Ring) regionKey(s record.Reader, region string, generation int) ([]byte, error) {
 	k, err := record.Get(s, record.RegionKeys, record.None, region+":"+record.Generation(generation))
@@ -97,10 +129,7 @@ func (r *Ring) accountKey(s record.Reader, account string, generation int) ([]by
 	if generation > 0 {
 		k, err = record.Get(s, record.AccountKeys, account, record.Generation(generation))
 	} else {
-		err = record.Scan(s, record.AccountKeys, record.AccountKeyByAccount, account+record.Sep, "", func(_ string, v *record.AccountKey) bool {
-			k = v
-			return true
-		})
+		k, err = newest(s, record.AccountKeys, record.AccountKeyByAccount, account)
 	}
 	if err != nil || k == nil {
 		return nil, 0, errNoKey
@@ -116,10 +145,7 @@ func (r *Ring) Opening(s record.Reader, class string, generation int) ([]byte, i
 	if generation > 0 {
 		k, err = record.Get(s, record.OpeningKeys, record.None, class+":"+record.Generation(generation))
 	} else {
-		err = record.Scan(s, record.OpeningKeys, record.OpeningKeyByClass, class+record.Sep, "", func(_ string, v *record.OpeningKey) bool {
-			k = v
-			return true
-		})
+		k, err = newest(s, record.OpeningKeys, record.OpeningKeyByClass, class)
 	}
 	if err != nil || k == nil {
 		return nil, 0, errNoKey
@@ -203,23 +229,19 @@ func (r *Ring) OpenMarker(s record.Reader, account, bound string, sealed []byte)
 // SealRegion encrypts under this Region's newest wrapping key: good at every
 // node of the Region and nowhere else.
 func (r *Ring) SealRegion(s record.Reader, region, purpose, id string, plaintext []byte) ([]byte, error) {
-	newest := 0
-	err := record.Scan(s, record.RegionKeys, record.RegionKeyByRegion, region+record.Sep, "", func(_ string, k *record.RegionKey) bool {
-		newest = k.Generation
-		return true
-	})
-	if err != nil || newest == 0 {
+	k, err := newestRegionKey(s, region)
+	if err != nil || k == nil {
 		return nil, errNoKey
 	}
-	key, err := r.regionKey(s, region, newest)
+	key, err := r.regionKey(s, region, k.Generation)
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := seal(key, plaintext, bind("region "+purpose, region, id, strconv.Itoa(newest)))
+	sealed, err := seal(key, plaintext, bind("region "+purpose, region, id, strconv.Itoa(k.Generation)))
 	if err != nil {
 		return nil, err
 	}
-	return append([]byte{byte(newest >> 8), byte(newest)}, sealed...), nil
+	return append([]byte{byte(k.Generation >> 8), byte(k.Generation)}, sealed...), nil
 }
 
 // OpenRegion is the reverse of SealRegion.
