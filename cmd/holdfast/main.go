@@ -78,7 +78,7 @@ func commands() *cobra.Command {
 	root.PersistentFlags().String("data", "", "data directory of the deployment (default: holdfast-data here or above)")
 	root.PersistentFlags().String("operator-key", "", "an operator's key file, for operators' verbs (default: the deployment's)")
 	root.AddCommand(upCommand(), auditCommand(), canCommand(), downCommand(), envCommand(), execCommand(), serveCommand(), statusCommand(), waitCommand(),
-		accountCommand(), serviceCommand(), denyCommand(), nodeCommand(), approveCommand(), policyCommand(), sigv4Command(), versionCommand())
+		accountCommand(), serviceCommand(), denyCommand(), nodeCommand(), approveCommand(), backupCommand(), policyCommand(), sigv4Command(), versionCommand())
 	return root
 }
 

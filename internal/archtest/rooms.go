@@ -44,6 +44,7 @@ var Plan = []Room{
 	{Path: "internal/peer/peerpb", Floor: 2, Modules: []string{"google.golang.org/grpc", "google.golang.org/protobuf"}},
 	{Path: "internal/feed", Floor: 2, Uses: []string{"internal/view", "internal/peer", "internal/peer/peerpb"}, Modules: []string{"google.golang.org/grpc"}},
 	{Path: "internal/replica", Floor: 2, Uses: []string{"internal/view", "internal/feed", "internal/peer", "internal/peer/peerpb"}, Modules: []string{"google.golang.org/grpc"}},
+	{Path: "internal/backup", Floor: 2, Uses: []string{"internal/view"}, Modules: []string{"filippo.io/age"}},
 	{Path: "internal/keyring", Floor: 2, Uses: []string{"sigv4"}},
 	{Path: "internal/session", Floor: 2, Uses: []string{"internal/keyring"}},
 
@@ -60,14 +61,14 @@ var Plan = []Room{
 	{Path: "internal/doors/native", Floor: 5, Uses: []string{"sigv4", "policy", "internal/view", "internal/admission", "internal/authn", "internal/authz", "internal/session", "internal/keyring", "internal/doors/native/nativepb"}, Modules: []string{"google.golang.org/grpc", "google.golang.org/protobuf"}},
 	{Path: "internal/doors/native/nativepb", Floor: 5, Modules: []string{"google.golang.org/grpc", "google.golang.org/protobuf"}},
 	{Path: "internal/doors/authzen", Floor: 5, Uses: []string{"internal/doors/native"}},
-	{Path: "internal/operator", Floor: 5, Uses: []string{"policy", "internal/view", "internal/keyring", "internal/authn", "internal/authz", "internal/operator/operatorpb"}, Modules: []string{"google.golang.org/grpc", "google.golang.org/protobuf", "golang.org/x/sys"}},
+	{Path: "internal/operator", Floor: 5, Uses: []string{"policy", "internal/view", "internal/backup", "internal/keyring", "internal/authn", "internal/authz", "internal/operator/operatorpb"}, Modules: []string{"google.golang.org/grpc", "google.golang.org/protobuf", "golang.org/x/sys"}},
 	{Path: "internal/operator/operatorpb", Floor: 5, Modules: []string{"google.golang.org/grpc", "google.golang.org/protobuf"}},
 
 	{Path: "internal/local", Floor: 6, Uses: []string{"internal/config"}, Modules: []string{"go.etcd.io/etcd/client/pkg/v3"}},
 	{Path: "internal/node", Floor: 6, Uses: []string{"*"}, Modules: []string{"github.com/prometheus/client_golang", "github.com/prometheus/client_model", "google.golang.org/grpc", "golang.org/x/sys", "golang.org/x/sync"}},
 	{Path: "internal/model", Floor: 6},
 	{Path: "internal/simtest", Floor: 6, Uses: []string{"internal/view", "internal/store", "internal/feed", "internal/replica", "internal/peer/peerpb"}},
-	{Path: "cmd/holdfast", Floor: 6, Uses: []string{"*"}, Modules: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "google.golang.org/grpc", "golang.org/x/sys"}},
+	{Path: "cmd/holdfast", Floor: 6, Uses: []string{"*"}, Modules: []string{"filippo.io/age", "github.com/spf13/cobra", "github.com/spf13/pflag", "google.golang.org/grpc", "golang.org/x/sys"}},
 }
 
 // Never lists rooms that must not reach a module or room even through others:

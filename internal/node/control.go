@@ -250,7 +250,7 @@ func (c *Control) serve(ctx context.Context, group *errgroup.Group) error {
 	}
 	peerpb.RegisterFeedServer(peers, c.hub)
 	peerpb.RegisterControlServer(peers, &controlServer{c: c})
-	c.operators = &operators{c: c, here: &operator.Server{View: c.writer.View, Commit: c.commitOperator, MakeAccount: c.makeAccount, Now: time.Now, Authorizer: c.front.Authorizer}}
+	c.operators = &operators{c: c, here: &operator.Server{View: c.writer.View, Commit: c.commitOperator, MakeAccount: c.makeAccount, Now: time.Now, Authorizer: c.front.Authorizer, Log: c.readLog}}
 	operatorpb.RegisterOperatorServer(peers, c.operators)
 	apiListener, err := c.Inherited.Listener("api", c.Config.API)
 	if err != nil {

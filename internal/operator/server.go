@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/holdfast-iam/holdfast/internal/authz"
+	"github.com/holdfast-iam/holdfast/internal/backup"
 	"github.com/holdfast-iam/holdfast/internal/operator/operatorpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/view"
@@ -73,6 +74,7 @@ type Server struct {
 	MakeAccount func(tx record.Tx, id, name string, now time.Time) (*NewAccount, error)
 	Now         func() time.Time
 	Authorizer  *authz.Authorizer // answers the operator's own questions
+	Log         backup.Log        // for backups
 
 	mu     sync.Mutex
 	nonces map[nonce]time.Time // until when each is remembered

@@ -229,6 +229,66 @@ func (x *Result) GetMissing() []string {
 	return nil
 }
 
+type Piece struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`       // the next bytes of the file
+	Summary       []byte                 `protobuf:"bytes,2,opt,name=summary,proto3" json:"summary,omitempty"` // JSON: what was written so far
+	Done          bool                   `protobuf:"varint,3,opt,name=done,proto3" json:"done,omitempty"`      // the last piece
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Piece) Reset() {
+	*x = Piece{}
+	mi := &file_operator_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Piece) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Piece) ProtoMessage() {}
+
+func (x *Piece) ProtoReflect() protoreflect.Message {
+	mi := &file_operator_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Piece.ProtoReflect.Descriptor instead.
+func (*Piece) Descriptor() ([]byte, []int) {
+	return file_operator_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Piece) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *Piece) GetSummary() []byte {
+	if x != nil {
+		return x.Summary
+	}
+	return nil
+}
+
+func (x *Piece) GetDone() bool {
+	if x != nil {
+		return x.Done
+	}
+	return false
+}
+
 var File_operator_proto protoreflect.FileDescriptor
 
 const file_operator_proto_rawDesc = "" +
@@ -248,9 +308,14 @@ const file_operator_proto_rawDesc = "" +
 	"\x06Result\x12\x12\n" +
 	"\x04body\x18\x01 \x01(\fR\x04body\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\tR\brevision\x12\x18\n" +
-	"\amissing\x18\x03 \x03(\tR\amissing2R\n" +
+	"\amissing\x18\x03 \x03(\tR\amissing\"I\n" +
+	"\x05Piece\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\x12\x18\n" +
+	"\asummary\x18\x02 \x01(\fR\asummary\x12\x12\n" +
+	"\x04done\x18\x03 \x01(\bR\x04done2\x9a\x01\n" +
 	"\bOperator\x12F\n" +
-	"\aExecute\x12\x1d.holdfast.operator.v1.Command\x1a\x1c.holdfast.operator.v1.ResultB?Z=github.com/holdfast-iam/holdfast/internal/operator/operatorpbb\x06proto3"
+	"\aExecute\x12\x1d.holdfast.operator.v1.Command\x1a\x1c.holdfast.operator.v1.Result\x12F\n" +
+	"\x06Backup\x12\x1d.holdfast.operator.v1.Command\x1a\x1b.holdfast.operator.v1.Piece0\x01B?Z=github.com/holdfast-iam/holdfast/internal/operator/operatorpbb\x06proto3"
 
 var (
 	file_operator_proto_rawDescOnce sync.Once
@@ -264,18 +329,21 @@ func file_operator_proto_rawDescGZIP() []byte {
 	return file_operator_proto_rawDescData
 }
 
-var file_operator_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_operator_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_operator_proto_goTypes = []any{
 	(*Command)(nil),  // 0: holdfast.operator.v1.Command
 	(*Approval)(nil), // 1: holdfast.operator.v1.Approval
 	(*Result)(nil),   // 2: holdfast.operator.v1.Result
+	(*Piece)(nil),    // 3: holdfast.operator.v1.Piece
 }
 var file_operator_proto_depIdxs = []int32{
 	1, // 0: holdfast.operator.v1.Command.approvals:type_name -> holdfast.operator.v1.Approval
 	0, // 1: holdfast.operator.v1.Operator.Execute:input_type -> holdfast.operator.v1.Command
-	2, // 2: holdfast.operator.v1.Operator.Execute:output_type -> holdfast.operator.v1.Result
-	2, // [2:3] is the sub-list for method output_type
-	1, // [1:2] is the sub-list for method input_type
+	0, // 2: holdfast.operator.v1.Operator.Backup:input_type -> holdfast.operator.v1.Command
+	2, // 3: holdfast.operator.v1.Operator.Execute:output_type -> holdfast.operator.v1.Result
+	3, // 4: holdfast.operator.v1.Operator.Backup:output_type -> holdfast.operator.v1.Piece
+	3, // [3:5] is the sub-list for method output_type
+	1, // [1:3] is the sub-list for method input_type
 	1, // [1:1] is the sub-list for extension type_name
 	1, // [1:1] is the sub-list for extension extendee
 	0, // [0:1] is the sub-list for field type_name
@@ -292,7 +360,7 @@ func file_operator_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_operator_proto_rawDesc), len(file_operator_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	Operator_Execute_FullMethodName = "/holdfast.operator.v1.Operator/Execute"
+	Operator_Backup_FullMethodName  = "/holdfast.operator.v1.Operator/Backup"
 )
 
 // OperatorClient is the client API for Operator service.
@@ -29,6 +30,9 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 type OperatorClient interface {
 	Execute(ctx context.Context, in *Command, opts ...grpc.CallOption) (*Result, error)
+	// Backup streams an encrypted backup: pieces of the file, with how far it is,
+	// and at last a piece that tells what the file holds.
+	Backup(ctx context.Context, in *Command, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Piece], error)
 }
 
 type operatorClient struct {
@@ -49,11 +53,33 @@ func (c *operatorClient) Execute(ctx context.Context, in *Command, opts ...grpc.
 	return out, nil
 }
 
+func (c *operatorClient) Backup(ctx context.Context, in *Command, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Piece], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Operator_ServiceDesc.Streams[0], Operator_Backup_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[Command, Piece]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Operator_BackupClient = grpc.ServerStreamingClient[Piece]
+
 // OperatorServer is the server API for Operator service.
 // All implementations must embed UnimplementedOperatorServer
 // for forward compatibility.
 type OperatorServer interface {
 	Execute(context.Context, *Command) (*Result, error)
+	// Backup streams an encrypted backup: pieces of the file, with how far it is,
+	// and at last a piece that tells what the file holds.
+	Backup(*Command, grpc.ServerStreamingServer[Piece]) error
 	mustEmbedUnimplementedOperatorServer()
 }
 
@@ -66,6 +92,9 @@ type UnimplementedOperatorServer struct{}
 
 func (UnimplementedOperatorServer) Execute(context.Context, *Command) (*Result, error) {
 	return nil, status.Error(codes.Unimplemented, "method Execute not implemented")
+}
+func (UnimplementedOperatorServer) Backup(*Command, grpc.ServerStreamingServer[Piece]) error {
+	return status.Error(codes.Unimplemented, "method Backup not implemented")
 }
 func (UnimplementedOperatorServer) mustEmbedUnimplementedOperatorServer() {}
 func (UnimplementedOperatorServer) testEmbeddedByValue()                  {}
@@ -106,6 +135,17 @@ func _Operator_Execute_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Operator_Backup_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(Command)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(OperatorServer).Backup(m, &grpc.GenericServerStream[Command, Piece]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Operator_BackupServer = grpc.ServerStreamingServer[Piece]
+
 // Operator_ServiceDesc is the grpc.ServiceDesc for Operator service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -118,6 +158,12 @@ var Operator_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Operator_Execute_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Backup",
+			Handler:       _Operator_Backup_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "operator.proto",
 }
