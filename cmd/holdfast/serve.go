@@ -7,9 +7,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 
 	"github.com/holdfast-iam/holdfast/internal/config"
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/node"
 	"github.com/spf13/cobra"
 )
@@ -47,6 +49,7 @@ func serve(ctx context.Context, role, file string, etcd []string) error {
 			return usage(err)
 		}
 	}
+	failpoint.Start(filepath.Base(c.Dir), c.Dir)
 	if c.Role != role {
 		return usage(fmt.Errorf("%s is of a %s node", file, c.Role))
 	}

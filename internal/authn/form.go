@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/view"
 	"github.com/holdfast-iam/holdfast/sigv4"
@@ -78,7 +79,7 @@ type signingSlot struct {
 
 func (k *signingKeys) get(keyID string, scope *sigv4.Scope) *sigv4.SigningKey {
 	for i := range k.slots {
-		if s := k.slots[i].Load(); s != nil && s.keyID == keyID && s.scope == *scope {
+		if s := k.slots[i].Load(); s != nil && s.keyID == keyID && (s.scope == *scope || failpoint.On(failpoint.KeyForAnyDay)) {
 			return &s.key
 		}
 	}

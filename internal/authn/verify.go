@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/fault"
 	"github.com/holdfast-iam/holdfast/internal/keyring"
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -176,6 +177,9 @@ func (a *Verifier) prove(v *view.View, req *sigv4.Request, p sigv4.Presented, pr
 		if key == nil || t.Verify(key, nodeOf(a.Hot, v, f.caller.Session.minter), a.Region) != nil {
 			return nil, errToken
 		}
+		if failpoint.On(failpoint.KeysByTimer) && now.After(key.NotAfter.Std()) {
+			return nil, errToken
+		}
 	}
 	return f.caller, a.standing(v, f.caller, now)
 }
@@ -266,7 +270,7 @@ func (a *Verifier) credential(v *view.View, p *sigv4.Presented) (*found, error) 
 		return nil, form.Err
 	}
 	k := keyIn(form.longTermKeys(), p.AccessKeyID)
-	if k == nil || !k.Active {
+	if k == nil || !k.Active && !failpoint.On(failpoint.InactiveSigns) {
 		return nil, nil
 	}
 	c := a.holder(v, kind, e, form, p.AccessKeyID)
@@ -359,7 +363,7 @@ func (a *Verifier) Bearer(v *view.View, bearer, service string, now time.Time) (
 
 // judge is the time against which expiry is judged.
 func (a *Verifier) judge(now time.Time) time.Time {
-	if a.Floor != nil {
+	if a.Floor != nil && !failpoint.On(failpoint.NoTimeFloor) {
 		if f := a.Floor(); f.After(now) {
 			return f
 		}

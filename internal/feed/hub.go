@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/peer"
 	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -122,6 +123,9 @@ func (h *Hub) Run(ctx context.Context) error {
 // Wait returns when the in-sync nodes have applied index, or after the bound:
 // with the enrolled nodes that have not.
 func (h *Hub) Wait(ctx context.Context, index uint64) []string {
+	if failpoint.On(failpoint.NoWait) {
+		return nil
+	}
 	h.mu.Lock()
 	h.asked++
 	id, c := h.asked, make(chan []string, 1)
@@ -228,7 +232,7 @@ func (h *Hub) pump(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down], node
 		if !ok {
 			return status.Error(codes.OutOfRange, "too far behind: follow again from a snapshot")
 		}
-		for _, b := range batches {
+		for _, b := range troubled(batches) {
 			if err := stream.Send(&peerpb.Down{Frame: &peerpb.Down_Batch{Batch: b.Bytes}}); err != nil {
 				return err
 			}
@@ -258,7 +262,7 @@ func (h *Hub) admits(node string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	n, err := record.Get(h.ring.View(), record.Nodes, record.None, node)
-	return err == nil && !n.Fenced
+	return err == nil && (!n.Fenced || failpoint.On(failpoint.FencedFollow))
 }
 
 // beat sends a heartbeat when the head can be read. Without quorum there is none,

@@ -3,6 +3,8 @@ package feed
 import (
 	"sort"
 	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 )
 
 // Times of the in-sync set (DESIGN §3, protocol rules 10-12).
@@ -169,21 +171,21 @@ func (m *member) leave() {
 // settle ends leases and answers the writes that need not wait any longer.
 func (s *InSync) settle(now time.Time) []Answered {
 	for _, m := range s.members {
-		if m.in && !now.Before(m.lease) {
+		if m.in && !now.Before(m.lease) && !failpoint.On(failpoint.NeverLeaves) {
 			m.leave()
 		}
 	}
 	var out []Answered
 	kept := s.waiting[:0]
 	for _, w := range s.waiting {
-		late := now.Sub(w.since) >= Bound
+		late := now.Sub(w.since) >= Bound && !failpoint.On(failpoint.NoBound)
 		if !late && !s.covered(w.Index) {
 			kept = append(kept, w)
 			continue
 		}
 		if late {
 			for _, m := range s.members {
-				if m.in && m.acked < w.Index {
+				if m.in && m.acked < w.Index && !failpoint.On(failpoint.NeverLeaves) {
 					m.leave() // no later write waits for it
 				}
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/api"
 	"github.com/holdfast-iam/holdfast/internal/authn"
 	"github.com/holdfast-iam/holdfast/internal/authz"
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/fault"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/view"
@@ -163,6 +164,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Amzn-RequestId", q.id)
 	defer q.log()
 	defer func() {
+		if failpoint.On(failpoint.NoPanicBarrier) {
+			return
+		}
 		if p := recover(); p != nil { // one request's panic is no other's (lesson L35)
 			if p == http.ErrAbortHandler {
 				panic(p)
@@ -171,6 +175,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			q.fail(fault.InternalFailure.Errorf("The request processing has failed because of an unknown error, exception or failure."))
 		}
 	}()
+	failpoint.Panic()
 	if isDoor(r.URL.Path) && h.Doors != nil {
 		q.knock()
 		return

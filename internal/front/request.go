@@ -13,6 +13,7 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/admission"
 	"github.com/holdfast-iam/holdfast/internal/api"
 	"github.com/holdfast-iam/holdfast/internal/authn"
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/fault"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/view"
@@ -99,7 +100,7 @@ func (q *request) serve() error {
 	if v == nil {
 		return err
 	}
-	if err != nil && q.op.Effect == api.Write { // its refusal must not rest on an old view
+	if err != nil && (q.op.Effect == api.Write || failpoint.On(failpoint.ReadsNeedQuorum)) { // its refusal must not rest on an old view
 		q.h.Log.Warn("the newest state cannot be read", "request", q.id, "error", err)
 		return Unavailable("a majority of it cannot be reached")
 	}
@@ -164,15 +165,19 @@ func (q *request) execute() error {
 
 // read takes the body in, within its limit, and parses signature and form.
 func (q *request) read() error {
-	if q.r.ContentLength > MaxBody {
-		return fault.RequestEntityTooLarge.Errorf("The request body is larger than %d bytes.", MaxBody)
+	limit := int64(MaxBody)
+	if failpoint.On(failpoint.NoSizeLimit) {
+		limit = 1 << 30
 	}
-	body, err := io.ReadAll(io.LimitReader(q.r.Body, MaxBody+1))
+	if q.r.ContentLength > limit {
+		return fault.RequestEntityTooLarge.Errorf("The request body is larger than %d bytes.", limit)
+	}
+	body, err := io.ReadAll(io.LimitReader(q.r.Body, limit+1))
 	if err != nil {
 		return fault.IncompleteSignature.Errorf("The request body could not be read.")
 	}
-	if len(body) > MaxBody {
-		return fault.RequestEntityTooLarge.Errorf("The request body is larger than %d bytes.", MaxBody)
+	if int64(len(body)) > limit {
+		return fault.RequestEntityTooLarge.Errorf("The request body is larger than %d bytes.", limit)
 	}
 	q.body = body
 	q.signed = sigv4.FromHTTP(q.r, body)

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 )
 
 // Restarts wait from minPause, doubling to maxPause for a process that does not
@@ -168,7 +170,7 @@ func childEnviron() []string {
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
 		upper := strings.ToUpper(name)
-		if strings.HasPrefix(upper, "AWS_") || strings.HasPrefix(upper, "LISTEN_") || strings.HasPrefix(upper, "HOLDFAST_") ||
+		if strings.HasPrefix(upper, "AWS_") || strings.HasPrefix(upper, "LISTEN_") || strings.HasPrefix(upper, "HOLDFAST_") && !(failpoint.Built && upper == failpoint.Variable) ||
 			strings.HasPrefix(upper, "ETCD_") || strings.HasSuffix(upper, "_PROXY") {
 			continue
 		}

@@ -24,7 +24,7 @@ func newGate(m *Metrics) *admission.Gate {
 func newChanges(m *Metrics) *admission.Gate { return gate(m, "changes", changesUnderWay) }
 
 func gate(m *Metrics, name string, slots int) *admission.Gate {
-	g := admission.NewGate(slots, admission.Standard, time.Now)
+	g := admission.NewGate(slots, admission.Standard, clock)
 	labels := prometheus.Labels{"gate": name}
 	waited := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "holdfast_admission_wait_seconds", ConstLabels: labels,
 		Help: "How long admitted requests waited for a slot; who found one at once is not counted.", Buckets: prometheus.ExponentialBuckets(0.0001, 4, 8)})

@@ -2,11 +2,13 @@ package node
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"sync/atomic"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/audit"
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/record"
 )
 
@@ -34,7 +36,7 @@ const auditRead = 16 << 20
 func openAuditor(dir string) (*auditor, error) {
 	files, err := audit.Open(filepath.Join(dir, "audit"))
 	a := &auditor{files: files, fresh: make(chan *record.LogValue, auditQueue)}
-	a.caught.Store(time.Now().UnixMilli())
+	a.caught.Store(clock().UnixMilli())
 	return a, err
 }
 
@@ -50,6 +52,9 @@ func (a *auditor) note(l *record.LogValue) {
 // says, and tries again: the log keeps it meanwhile.
 func (c *Control) follow(ctx context.Context) error {
 	defer c.audit.files.Close()
+	if failpoint.On(failpoint.AuditForgets) {
+		_ = c.audit.files.Skip(c.writer.View().Head.Index)
+	}
 	tick := time.NewTicker(auditPause)
 	defer tick.Stop()
 	for {
@@ -71,7 +76,7 @@ func (c *Control) auditMore(ctx context.Context) error {
 		head, at := c.writer.View().Head.Index, c.audit.files.Index()
 		if at >= head {
 			c.audit.drain()
-			c.audit.caught.Store(time.Now().UnixMilli())
+			c.audit.caught.Store(clock().UnixMilli())
 			return nil
 		}
 		values := c.audit.drain()
@@ -90,10 +95,22 @@ func (c *Control) auditMore(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := c.audit.files.Append(values); err != nil {
+		if err := c.appendAudit(values); err != nil {
 			return err
 		}
 	}
+}
+
+// appendAudit writes commits to the audit.
+func (c *Control) appendAudit(values []*record.LogValue) error {
+	failpoint.Crash(failpoint.BetweenAudit)
+	if failpoint.Wrong(failpoint.AuditFails) {
+		if failpoint.On(failpoint.AuditGivesUp) {
+			return c.audit.files.Skip(values[len(values)-1].Head.Index)
+		}
+		return errors.New("the disk takes no more")
+	}
+	return c.audit.files.Append(values)
 }
 
 // drain takes what waits.

@@ -19,6 +19,7 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/authn"
 	"github.com/holdfast-iam/holdfast/internal/authz"
 	"github.com/holdfast-iam/holdfast/internal/config"
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/feed"
 	"github.com/holdfast-iam/holdfast/internal/front"
 	"github.com/holdfast-iam/holdfast/internal/iam"
@@ -141,13 +142,13 @@ func (c *Control) openStore(ctx context.Context) (*store.Etcd, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.hub = &feed.Hub{Now: time.Now, Heartbeat: c.heartbeat, Refresh: c.refresh}
+	c.hub = &feed.Hub{Now: clock, Heartbeat: c.heartbeat, Refresh: c.refresh}
 	floor := c.Config.FloorBytes
 	if floor == 0 {
 		floor = defaultFloor
 	}
 	head := c.keys.HeadKey() // once: to derive it costs as much as to sign
-	c.writer = &store.Writer{KV: measured{kv, c.metrics}, Node: c.keys.ID, Sign: func(h *record.Head) { h.Sign(head) }, Now: time.Now, Log: c.Log,
+	c.writer = &store.Writer{KV: measured{kv, c.metrics}, Node: c.keys.ID, Sign: func(h *record.Head) { h.Sign(head) }, Now: clock, Log: c.Log,
 		LogBytes: quota / 4, Floor: uint64(floor), Free: func() uint64 { return freeBytes(c.Config.Dir) }, OnCommit: c.committed, Audited: c.audit.files.Index}
 	if len(c.Config.EtcdMembers) > 0 || len(c.Config.EtcdEndpoints) > 0 {
 		c.writer.Probe = probeEach
@@ -225,7 +226,7 @@ func (c *Control) heartbeat(ctx context.Context) (*record.Beat, error) {
 	if err != nil {
 		return nil, err
 	}
-	return record.NewBeat(&v.Head, c.keys.ID, time.Now(), c.keys.HeadKey()), nil
+	return record.NewBeat(&v.Head, c.keys.ID, clock(), c.keys.HeadKey()), nil
 }
 
 func (c *Control) serve(ctx context.Context, group *errgroup.Group) error {
@@ -243,14 +244,14 @@ func (c *Control) serve(ctx context.Context, group *errgroup.Group) error {
 	c.metrics.know(table)
 	c.gauges(verifier)
 	c.front = &front.Handler{Operations: front.NewOperations(table), Region: c.Config.Region, Verifier: verifier, Authorizer: &authz.Authorizer{},
-		View: c.writer.Linearizable, Age: c.writer.Age, Relay: c.forward, Commit: c.commit, Gate: newGate(c.metrics), Changes: newChanges(c.metrics), Markers: markers(c.ring), Now: time.Now, Log: c.Log, Observe: c.metrics.observe}
+		View: c.writer.Linearizable, Age: c.writer.Age, Relay: c.forward, Commit: c.commit, Gate: newGate(c.metrics), Changes: newChanges(c.metrics), Markers: markers(c.ring), Now: clock, Log: c.Log, Observe: c.metrics.observe}
 	peers, err := peer.Server(c.keys.TLS(), c.findNode, grpcOptions(c.Log, nil)...)
 	if err != nil {
 		return err
 	}
 	peerpb.RegisterFeedServer(peers, c.hub)
 	peerpb.RegisterControlServer(peers, &controlServer{c: c})
-	c.operators = &operators{c: c, here: &operator.Server{View: c.writer.View, Commit: c.commitOperator, MakeAccount: c.makeAccount, Now: time.Now, Authorizer: c.front.Authorizer, Log: c.readLog}}
+	c.operators = &operators{c: c, here: &operator.Server{View: c.writer.View, Commit: c.commitOperator, MakeAccount: c.makeAccount, Now: clock, Authorizer: c.front.Authorizer, Log: c.readLog}}
 	operatorpb.RegisterOperatorServer(peers, c.operators)
 	apiListener, err := c.Inherited.Listener("api", c.Config.API)
 	if err != nil {
@@ -320,6 +321,7 @@ func (c *Control) commit(ctx context.Context, w *front.Write) *front.Outcome {
 		tell()
 	}
 	out.Missing = c.hub.Wait(ctx, o.Index)
+	failpoint.Crash(failpoint.BeforeAnswer)
 	return out
 }
 
@@ -331,12 +333,15 @@ func (c *Control) findNode(key ed25519.PublicKey) (*record.Node, bool) {
 		}
 		return found == nil
 	})
-	return found, err == nil && found != nil && !found.Fenced
+	if found == nil && failpoint.On(failpoint.AnyPeer) {
+		return &record.Node{ID: "anybody", Role: record.RegionNode}, true
+	}
+	return found, err == nil && found != nil && (!found.Fenced || failpoint.On(failpoint.FencedFollow))
 }
 
 func (c *Control) status() Status {
 	v := c.writer.View()
-	s := Status{Node: c.keys.ID, Role: record.ControlNode, Region: c.Config.Region, Zone: c.Config.Zone, Ready: v != nil, Connected: c.writer.Reachable(), Age: c.writer.Age(time.Now()).Seconds(), Format: record.Format}
+	s := Status{Node: c.keys.ID, Role: record.ControlNode, Region: c.Config.Region, Zone: c.Config.Zone, Ready: v != nil, Connected: c.writer.Reachable(), Age: c.writer.Age(clock()).Seconds(), Format: record.Format}
 	if v != nil {
 		s.fill(v)
 		s.Sequencer, s.Term = v.Head.Node, v.Head.Term

@@ -135,7 +135,7 @@ func (s *controlServer) Relay(r *peerpb.RelayRequest, stream grpc.ServerStreamin
 	if err != nil {
 		return status.Error(codes.InvalidArgument, "the request target cannot be read")
 	}
-	if d := time.Since(time.UnixMilli(r.ArrivedMs)); d > maxArrival || d < -maxArrival {
+	if d := clock().Sub(time.UnixMilli(r.ArrivedMs)); d > maxArrival || d < -maxArrival {
 		return status.Error(codes.FailedPrecondition, "the relay's clock is more than a minute off")
 	}
 	ctx := context.WithValue(stream.Context(), committedKey{}, func() {

@@ -53,7 +53,7 @@ func Develop(o local.Options) (*local.Marker, error) {
 	if free := freeBytes(o.Layout.Dir); free < defaultFloor {
 		return nil, fmt.Errorf("the disk has %d MiB free: below %d MiB the control plane takes no writes", free>>20, defaultFloor>>20)
 	}
-	d := &development{Options: o, now: time.Now(), tx: view.Empty(nil).Begin()}
+	d := &development{Options: o, now: clock(), tx: view.Empty(nil).Begin()}
 	if err := d.make(); err != nil {
 		return nil, err
 	}
@@ -261,7 +261,7 @@ func Invite(l local.Layout, name, region, zone string) error {
 	if err != nil {
 		return err
 	}
-	i := peer.Invite{Key: public, Node: name, Role: record.RegionNode, Region: region, Zone: zone, Expires: record.At(time.Now().Add(peer.InviteLife)),
+	i := peer.Invite{Key: public, Node: name, Role: record.RegionNode, Region: region, Zone: zone, Expires: record.At(clock().Add(peer.InviteLife)),
 		Control: control.TLS().Public().(ed25519.PublicKey), At: at, Operator: op.ID}
 	i.Sign(ed25519.NewKeyFromSeed(op.Seed))
 	return local.Write(filepath.Join(l.Node(name), "invite.json"), peer.InviteFile{Invite: i, Seed: oneTime.Seed()}, 0o400)

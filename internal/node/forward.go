@@ -42,14 +42,14 @@ func (c *Control) onward(ctx context.Context, bound time.Duration, do func(conte
 			return false, false, nil
 		}
 		conn := c.controls.conns[sequencer]
-		if conn == nil || asked[sequencer] || c.controls.shunned(sequencer, time.Now()) {
+		if conn == nil || asked[sequencer] || c.controls.shunned(sequencer, clock()) {
 			return false, true, nil
 		}
 		asked[sequencer] = true
 		bounded, cancel := context.WithTimeout(ctx, bound)
 		err = do(bounded, conn)
 		cancel()
-		c.controls.note(sequencer, !unanswered(err), time.Now())
+		c.controls.note(sequencer, !unanswered(err), clock())
 		if !unanswered(err) {
 			return true, false, err
 		}
@@ -152,7 +152,7 @@ func (o *operators) fence(ctx context.Context, command *operatorpb.Command) (res
 	}
 	switch target.ID {
 	case o.c.keys.ID:
-		for _, name := range o.c.controls.order("", time.Now()) {
+		for _, name := range o.c.controls.order("", clock()) {
 			result, err = operatorpb.NewOperatorClient(o.c.controls.conns[name]).Execute(ctx, command)
 			if !unanswered(err) {
 				return result, true, err

@@ -42,7 +42,7 @@ func (m *Metrics) ofView(dir string, current func() *view.View, age func() time.
 	m.gauge("holdfast_view_denials", "Denials in force in this node's view.", func() float64 { return float64(current().Terms(record.DenialByTarget.Name)) })
 	m.gauge("holdfast_signing_keys_unknown", "Signing keys in this node's view that not every enrolled node is known to have: tokens signed with them are good in their own Region alone.",
 		func() float64 { return float64(unknownKeys(current())) })
-	m.gauge("holdfast_clock_timestamp_seconds", "This node's clock.", func() float64 { return unixSeconds(time.Now()) })
+	m.gauge("holdfast_clock_timestamp_seconds", "This node's clock.", func() float64 { return unixSeconds(clock()) })
 	m.gauge("holdfast_disk_free_bytes", "Space left for this node on the disk of its directory.", func() float64 { return float64(freeBytes(dir)) })
 }
 
@@ -67,7 +67,7 @@ func (m *Metrics) ofVerifier(v *authn.Verifier) {
 // gauges of a Region node.
 func (r *Region) gauges(v *authn.Verifier) {
 	m := r.metrics
-	m.ofView(r.Config.Dir, r.replica.View, func() time.Duration { return r.replica.Age(time.Now()) })
+	m.ofView(r.Config.Dir, r.replica.View, func() time.Duration { return r.replica.Age(clock()) })
 	m.ofVerifier(v)
 	m.gauge("holdfast_ready", "1 if the node is ready.", func() float64 { return boolean(r.replica.View() != nil) })
 	m.gauge("holdfast_alarm", "1 if the node refuses what it is sent, or cannot write it, and so serves an older view; /status says why.", func() float64 { return boolean(r.replica.Alarm() != "") })
@@ -78,14 +78,14 @@ func (r *Region) gauges(v *authn.Verifier) {
 		if set == nil {
 			return 0
 		}
-		return set.Horizon(r.replica.View(), time.Now()).Seconds()
+		return set.Horizon(r.replica.View(), clock()).Seconds()
 	})
 }
 
 // gauges of a control-plane node.
 func (c *Control) gauges(v *authn.Verifier) {
 	m := c.metrics
-	m.ofView(c.Config.Dir, c.writer.View, func() time.Duration { return c.writer.Age(time.Now()) })
+	m.ofView(c.Config.Dir, c.writer.View, func() time.Duration { return c.writer.Age(clock()) })
 	m.ofVerifier(v)
 	m.gauge("holdfast_ready", "1 if the node is ready.", func() float64 { return boolean(c.writer.View() != nil) })
 	m.gauge("holdfast_sequences", "1 if this node made the newest commit that it knows of: it is the one that commits.", func() float64 { return boolean(c.writer.Sequences()) })
@@ -98,7 +98,7 @@ func (c *Control) gauges(v *authn.Verifier) {
 		at := c.audit.files.Index() // first: it must not overtake
 		return float64(max(c.writer.View().Head.Index, at) - at)
 	})
-	m.gauge("holdfast_audit_age_seconds", "Time since the audit files last held every record.", func() float64 { return time.Since(time.UnixMilli(c.audit.caught.Load())).Seconds() })
+	m.gauge("holdfast_audit_age_seconds", "Time since the audit files last held every record.", func() float64 { return clock().Sub(time.UnixMilli(c.audit.caught.Load())).Seconds() })
 	m.Registry.MustRegister(&followers{c, prometheus.NewDesc("holdfast_follower_in_sync", "1 if writes wait for this enrolled Region node.", []string{"follower"}, nil),
 		prometheus.NewDesc("holdfast_follower_behind", "1 if this enrolled Region node has not acknowledged the head.", []string{"follower"}, nil)})
 }

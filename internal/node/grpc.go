@@ -20,7 +20,7 @@ func grpcOptions(log *slog.Logger, observe func(service, operation, code string,
 		if observe == nil {
 			return
 		}
-		took := time.Since(begun)
+		took := clock().Sub(begun)
 		if status.Code(err) != codes.ResourceExhausted { // what is refused because of load is counted alone
 			log.Info("call", "method", method, "code", status.Code(err).String(), "took", took)
 		}
@@ -28,13 +28,13 @@ func grpcOptions(log *slog.Logger, observe func(service, operation, code string,
 	}
 	return []grpc.ServerOption{grpc.MaxHeaderListSize(16 << 10),
 		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (out any, err error) {
-			begun := time.Now()
+			begun := clock()
 			defer func() { ended(info.FullMethod, begun, err) }()
 			defer caught(log, info.FullMethod, &err)
 			return next(ctx, req)
 		}),
 		grpc.ChainStreamInterceptor(func(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
-			begun := time.Now()
+			begun := clock()
 			defer func() { ended(info.FullMethod, begun, err) }()
 			defer caught(log, info.FullMethod, &err)
 			return next(srv, s)

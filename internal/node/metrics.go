@@ -192,9 +192,9 @@ type measured struct {
 
 // Commit times the store's.
 func (k measured) Commit(ctx context.Context, t *store.Txn) (bool, error) {
-	begun := time.Now()
+	begun := clock()
 	ok, err := k.KV.Commit(ctx, t)
-	k.m.commitSeconds.Observe(time.Since(begun).Seconds())
+	k.m.commitSeconds.Observe(clock().Sub(begun).Seconds())
 	switch {
 	case err != nil:
 		k.m.commits.WithLabelValues("unknown").Inc()

@@ -28,6 +28,7 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/config"
 	"github.com/holdfast-iam/holdfast/internal/doors/authzen"
 	"github.com/holdfast-iam/holdfast/internal/doors/native"
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/fault"
 	"github.com/holdfast-iam/holdfast/internal/front"
 	"github.com/holdfast-iam/holdfast/internal/iam"
@@ -126,7 +127,7 @@ func (r *Region) open(ctx context.Context) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	r.replica = &replica.Replica{Dir: dir, Root: r.Config.Root, Now: time.Now, Log: r.Log}
+	r.replica = &replica.Replica{Dir: dir, Root: r.Config.Root, Now: clock, Log: r.Log}
 	return r.replica.Open()
 }
 
@@ -209,7 +210,7 @@ func (r *Region) join(ctx context.Context) error {
 // firstView waits until the node has a state with its own record in it.
 func (r *Region) firstView(ctx context.Context) error {
 	for {
-		if v := r.replica.View(); v != nil && record.Has(v, record.Nodes, record.None, r.keys.ID) {
+		if v := r.replica.View(); v != nil && record.Has(v, record.Nodes, record.None, r.keys.ID) && (r.replica.Connected() || !failpoint.On(failpoint.NeedsControl)) {
 			return nil
 		}
 		wait, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
@@ -235,7 +236,10 @@ func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
 	r.gauges(verifier)
 	authorizer, work := &authz.Authorizer{}, newGate(r.metrics)
 	current := func(context.Context) (*view.View, error) { return r.replica.View(), nil }
-	decider := &native.Decider{View: current, Verifier: verifier, Authorizer: authorizer, Region: r.Config.Region, Now: time.Now, Age: r.replica.Age, Await: r.replica.Await, Gate: work, Log: r.Log}
+	if failpoint.Built {
+		current = r.needy()
+	}
+	decider := &native.Decider{View: current, Verifier: verifier, Authorizer: authorizer, Region: r.Config.Region, Now: clock, Age: r.replica.Age, Await: r.replica.Await, Gate: work, Log: r.Log}
 	table := api.NewTable(iam.Ops(iam.Env{}), sts.Ops(sts.Env{Mint: r.mint, OpenMessage: r.openMessage, AccountOf: keyring.AccountOf})).Without(iam.Unbuilt()).Without(sts.Unbuilt())
 	r.metrics.know(table)
 	r.front = &front.Handler{Operations: front.NewOperations(table), Region: r.Config.Region, Verifier: verifier, Authorizer: authorizer,
@@ -243,7 +247,11 @@ func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
 		Used: func(account, keyID, service string, now time.Time) {
 			r.uses.note(r.Config.Region, account, keyID, service, now)
 		},
-		Markers: markers(r.ring), Now: time.Now, Log: r.Log, Observe: r.metrics.observe}
+		Markers: markers(r.ring), Now: clock, Log: r.Log, Observe: r.metrics.observe}
+	var front http.Handler = r.front
+	if failpoint.Built {
+		front = unready(front)
+	}
 	apiListener, err := r.Inherited.Listener("api", r.Config.API)
 	if err != nil {
 		return err
@@ -255,7 +263,7 @@ func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
 	if err := r.serveDecisions(ctx, group, decider, tlsConfig); err != nil {
 		return err
 	}
-	group.Go(func() error { return serveHTTP(ctx, apiListener, r.front, tlsConfig, r.Log) })
+	group.Go(func() error { return serveHTTP(ctx, apiListener, front, tlsConfig, r.Log) })
 	group.Go(func() error { return serveHTTP(ctx, admin, adminHandler(r.status, r.metrics), nil, r.Log) })
 	return nil
 }
@@ -317,22 +325,25 @@ const (
 // asking twice is safe.
 func (r *Region) relay(ctx context.Context, m *front.Relayed) (*front.Reply, error) {
 	unreachable := front.Unavailable("it cannot be reached from this Region")
-	if r.replica.Silence(time.Now()) > silentAfter {
+	if r.replica.Silence(clock()) > silentAfter && !failpoint.On(failpoint.RelayWaits) {
 		return nil, unreachable
 	}
 	ctx, cancel := context.WithTimeout(ctx, busyPatience+5*time.Second)
 	defer cancel()
 	patience := relayPatience
+	if failpoint.On(failpoint.RelayWaits) {
+		patience = 5 * time.Second
+	}
 	if len(r.controls.conns) == 1 { // nobody else can be asked: silence is left to the heartbeats
 		patience = busyPatience
 	}
-	for n, name := range r.controls.order(r.replica.View().Head.Node, time.Now()) {
+	for n, name := range r.controls.order(r.replica.View().Head.Node, clock()) {
 		if n == relayTries {
 			break
 		}
 		reply, err := relayOver(ctx, r.controls.conns[name], relayRequest(m), patience, r.index)
 		answered := err == nil && reply.Status != http.StatusServiceUnavailable
-		r.controls.note(name, err == nil, time.Now())
+		r.controls.note(name, err == nil, clock())
 		if answered || err == nil && n+1 == min(relayTries, len(r.controls.conns)) {
 			return frontReply(reply), nil
 		}
@@ -347,11 +358,11 @@ func (r *Region) index() uint64 { return r.replica.View().Head.Index }
 // ask has a control-plane node do something that may be asked of several.
 func (r *Region) ask(ctx context.Context, do func(context.Context, peerpb.ControlClient) error) error {
 	err := errSilent
-	for _, name := range r.controls.order(r.replica.View().Head.Node, time.Now()) {
+	for _, name := range r.controls.order(r.replica.View().Head.Node, clock()) {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		err = do(ctx, peerpb.NewControlClient(r.controls.conns[name]))
 		cancel()
-		r.controls.note(name, !unanswered(err), time.Now())
+		r.controls.note(name, !unanswered(err), clock())
 		if !unanswered(err) {
 			break
 		}
@@ -421,7 +432,7 @@ func (r *Region) publishKeys(ctx context.Context) error {
 		return fmt.Errorf("signing keys: %w", err)
 	}
 	for {
-		grown, changed := set.Grow(time.Now())
+		grown, changed := set.Grow(clock())
 		if changed {
 			if err := replaceSecret(path, grown.Encode()); err != nil {
 				return fmt.Errorf("signing keys: %w", err)
@@ -476,9 +487,9 @@ func (r *Region) publish(ctx context.Context, set session.KeySet) error {
 // awaitReady waits until the node can issue tokens that all Regions accept,
 // or, cut off, as good as it can.
 func (r *Region) awaitReady(ctx context.Context) error {
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := clock().Add(5 * time.Second)
 	for {
-		if r.known() || time.Now().After(deadline) && r.replica.View() != nil {
+		if r.known() || clock().After(deadline) && r.replica.View() != nil {
 			return nil
 		}
 		select {
@@ -494,21 +505,21 @@ func (r *Region) known() bool {
 	if set == nil {
 		return false
 	}
-	key, regional := set.Choose(r.replica.View(), time.Now())
+	key, regional := set.Choose(r.replica.View(), clock())
 	return key != nil && !regional
 }
 
 func (r *Region) status() Status {
 	v := r.replica.View()
 	s := Status{Node: r.keys.ID, Role: record.RegionNode, Region: r.Config.Region, Zone: r.Config.Zone, Format: record.Format,
-		Ready: v != nil, Why: r.replica.Alarm(), Connected: r.replica.Connected(), Age: r.replica.Age(time.Now()).Seconds()}
+		Ready: v != nil, Why: r.replica.Alarm(), Connected: r.replica.Connected(), Age: r.replica.Age(clock()).Seconds()}
 	if v == nil {
 		s.Why = "nothing to serve yet"
 		return s
 	}
 	s.fill(v)
 	if set := r.signing.Load(); set != nil {
-		s.Horizon = set.Horizon(v, time.Now()).Seconds()
+		s.Horizon = set.Horizon(v, clock()).Seconds()
 	}
 	return s
 }

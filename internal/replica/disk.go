@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/view"
 )
@@ -50,12 +51,14 @@ func writeSnapshot(dir string, v *view.View, seed []byte) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	failpoint.Crash(failpoint.InSnapshot)
 	if _, err := f.Write(sum.Sum(nil)); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {
 		return err
 	}
+	failpoint.Crash(failpoint.BeforeRename)
 	if err := os.Rename(tmp, filepath.Join(dir, snapshotFile)); err != nil {
 		return err
 	}
@@ -151,7 +154,7 @@ func parseSnapshot(b []byte) (*view.View, []byte, error) {
 		return nil, nil, errDamaged
 	}
 	body, sum := b[:len(b)-sha256.Size], b[len(b)-sha256.Size:]
-	if got := sha256.Sum256(body); !bytes.Equal(got[:], sum) {
+	if got := sha256.Sum256(body); !bytes.Equal(got[:], sum) && !failpoint.On(failpoint.TrustsDisk) {
 		return nil, nil, errDamaged
 	}
 	headText, rest, ok := cutPiece(body[len(magic):])
@@ -211,6 +214,9 @@ func openLog(dir string) (*batchLog, [][]byte, error) {
 		list, rest = append(list, piece), next
 		whole = int64(len(b) - len(rest))
 	}
+	if len(rest) > 0 && failpoint.On(failpoint.NeedsWholeLog) {
+		return nil, nil, errDamaged
+	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, nil, err
@@ -226,11 +232,22 @@ func openLog(dir string) (*batchLog, [][]byte, error) {
 
 // append makes a batch durable.
 func (l *batchLog) append(batch []byte) error {
+	if failpoint.On(failpoint.NotDurable) {
+		return nil
+	}
 	b := make([]byte, prefix+len(batch))
 	binary.BigEndian.PutUint32(b, uint32(len(batch)))
 	copy(b[prefix:], batch)
+	if failpoint.At(failpoint.InBatch) {
+		_, _ = l.f.Write(b[:len(b)/2])
+		failpoint.Crash(failpoint.InBatch)
+	}
 	if _, err := l.f.Write(b); err != nil {
 		return fmt.Errorf("replica: append to the batch log: %w", err)
+	}
+	if failpoint.On(failpoint.NotSynced) {
+		l.size += int64(len(b))
+		return nil
 	}
 	if err := l.f.Sync(); err != nil {
 		return fmt.Errorf("replica: sync the batch log: %w", err)

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
 )
@@ -21,6 +22,14 @@ type Source struct {
 // silence is how long a source may send nothing: three heartbeats, or what takes
 // their place. One that is frozen does not close its connection.
 const silence = 1500 * time.Millisecond
+
+// silence is how long a source may send nothing.
+func (d *driver) silence() time.Duration {
+	if failpoint.On(failpoint.NoSilenceLimit) {
+		return time.Hour
+	}
+	return silence
+}
 
 // A source that fails is left aside for a while, twice as long each time.
 const (
@@ -85,7 +94,7 @@ func (d *driver) next(ctx context.Context) any {
 			d.drop(errElsewhere)
 			return d.next(ctx)
 		}
-		d.watch.Reset(silence)
+		d.watch.Reset(d.silence())
 		down, err := d.stream.Recv()
 		d.watch.Stop()
 		if err != nil {
@@ -176,7 +185,11 @@ func (d *driver) perform(ctx context.Context, effects []any) {
 		case Acknowledge:
 			d.send(&peerpb.Up{Acknowledged: e.Index})
 		case Append:
-			d.events = append(d.events, Written{d.log.append(e.Batch)})
+			err := d.log.append(e.Batch)
+			if err != nil && failpoint.On(failpoint.DiskErrorEnds) {
+				panic(err)
+			}
+			d.events = append(d.events, Written{err})
 		case Rewrite:
 			d.events = append(d.events, Written{d.rewrite(e.View, e.Seed)})
 		case HangUp:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/view"
@@ -178,6 +179,9 @@ func (f *Follower) disconnected(now time.Time) []any {
 		f.pause = firstPause
 	}
 	f.open, f.linked, f.in = false, false, incoming{}
+	if failpoint.On(failpoint.NeverReconnects) {
+		return []any{Retry{time.Hour}}
+	}
 	pause := f.pause
 	f.pause = min(2*pause, maxPause)
 	return []any{Retry{pause}}
@@ -192,6 +196,9 @@ func (f *Follower) received(down *peerpb.Down, now time.Time) []any {
 		return f.refuse(errors.New("replica: a frame came while a write is under way"))
 	}
 	out, err := f.take(down, now)
+	if err != nil && failpoint.On(failpoint.SkipsBatches) {
+		return nil
+	}
 	if err != nil {
 		return append(out, f.refuse(err)...)
 	}
@@ -291,6 +298,7 @@ func (f *Follower) batch(text []byte) ([]any, error) {
 		// one would be cut off with it at the next start.
 		return f.rewrite(next, f.seed), nil
 	}
+	failpoint.Stall(failpoint.SlowApply)
 	f.writing = &pending{next, f.seed, f.logSize + prefix + int64(len(text))}
 	return []any{Append{text}}, nil
 }
@@ -351,7 +359,10 @@ func (f *Follower) heartbeat(text []byte, now time.Time) ([]any, error) {
 // raiseFloor raises the floor to a commit time, unless it is too far ahead of
 // the node's own clock.
 func (f *Follower) raiseFloor(t, now time.Time) []any {
-	if t.After(now.Add(maxAhead)) {
+	if failpoint.On(failpoint.NoTimeFloor) {
+		return nil
+	}
+	if t.After(now.Add(maxAhead)) && !failpoint.On(failpoint.FloorFollows) {
 		return []any{Ahead{t}}
 	}
 	f.floor = max(f.floor, t.UnixMilli())
@@ -371,6 +382,9 @@ func advance(v *view.View, text []byte) (*view.View, error) {
 		return nil, errOld
 	case b.Head.Format > record.Format:
 		return nil, fmt.Errorf("replica: the batch has format %d, this build reads %d: upgrade this node", b.Head.Format, record.Format)
+	}
+	if failpoint.On(failpoint.BelievesBatches) {
+		return believe(v, &b), nil
 	}
 	records, err := b.Open(v.Head.Index, v.Head.Chain)
 	if err != nil {
@@ -394,7 +408,7 @@ func advance(v *view.View, text []byte) (*view.View, error) {
 // batches that were written behind it.
 func Recover(snapshot *view.View, batches [][]byte, root string) (*view.View, error) {
 	v := snapshot
-	if err := record.VerifyState(v, &v.Head, v.Digest(), root); err != nil {
+	if err := record.VerifyState(v, &v.Head, v.Digest(), root); err != nil && !failpoint.On(failpoint.TrustsDisk) {
 		return nil, err
 	}
 	for _, b := range batches {

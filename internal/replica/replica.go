@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/view"
 )
 
@@ -52,6 +53,8 @@ func (r *Replica) Open() error {
 		r.showAll(r.step(loaded))
 		return nil
 	case errors.Is(err, os.ErrNotExist):
+	case failpoint.On(failpoint.DamagedEnds):
+		return err
 	default:
 		r.Log.Error("the disk copy cannot be used; it is put aside and a new one fetched", "error", err)
 		for _, name := range []string{snapshotFile, logFile} {
@@ -156,6 +159,7 @@ func (r *Replica) rewrite(v *view.View, seed []byte) error {
 	if err := writePacked(r.Dir, v, seed); err != nil {
 		r.Log.Warn("the packed copy cannot be written; the next start takes longer", "error", err)
 	}
+	failpoint.Crash(failpoint.AfterSnapshot)
 	return r.log.reset()
 }
 

@@ -11,6 +11,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/record"
 )
 
@@ -61,6 +62,9 @@ func (e *Etcd) Commit(ctx context.Context, t *Txn) (bool, error) {
 	expect := clientv3.Compare(clientv3.Value(keyHead), "=", string(t.Expect))
 	if t.Expect == nil {
 		expect = clientv3.Compare(clientv3.CreateRevision(keyHead), "=", 0)
+	}
+	if failpoint.On(failpoint.NoHeadCompare) {
+		expect = clientv3.Compare(clientv3.Version(keyHead), ">", -1)
 	}
 	ops := make([]clientv3.Op, 0, len(t.Changes)+2)
 	ops = append(ops, put(keyHead, t.Head), put(logKey(t.Index), t.Log))

@@ -14,6 +14,8 @@ import (
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"go.uber.org/zap"
+
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 )
 
 // Settings that a prototype needed: see docs/operations.md.
@@ -79,6 +81,7 @@ func (c *MemberConfig) settings() (*embed.Config, error) {
 	cfg.MaxTxnOps, cfg.MaxRequestBytes = maxTxnOps, maxRequest
 	cfg.QuotaBackendBytes = c.Quota
 	cfg.AutoCompactionMode, cfg.AutoCompactionRetention = "revision", "1000"
+	cfg.UnsafeNoFsync = failpoint.On(failpoint.NoFsync)
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
 	if len(c.Peers) == 0 {
 		return cfg, c.alone(cfg)

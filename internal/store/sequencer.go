@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/view"
 )
@@ -224,6 +225,9 @@ func (s *Sequencer) group(now time.Time) []any {
 		return nil
 	}
 	at := max(now.UnixMilli(), s.view.Head.Time)
+	if failpoint.On(failpoint.CommitTimeBack) {
+		at = now.UnixMilli()
+	}
 	f := &flight{}
 	pending := s.view.Begin()
 	index, chain, size := s.view.Head.Index, s.view.Head.Chain, 0
@@ -282,7 +286,7 @@ func (s *Sequencer) launch(f *flight, pending *view.Pending, index uint64, chain
 // state so far.
 func (s *Sequencer) apply(f *flight, pending *view.Pending, c *Call, index uint64, at int64) (record.Logged, bool) {
 	now := time.UnixMilli(at).UTC()
-	if c.Admit != nil {
+	if c.Admit != nil && !failpoint.On(failpoint.NoRecheck) {
 		if err := c.Admit(pending, now); err != nil {
 			f.idle = append(f.idle, Answer{c, Outcome{Err: err, View: s.view}})
 			return record.Logged{}, false
@@ -321,7 +325,7 @@ func touchesNodes(changes []record.Change) bool {
 }
 
 func (s *Sequencer) find(f *flight, id string) (seen, bool) {
-	if id == "" {
+	if id == "" || failpoint.On(failpoint.ForgetsCallIDs) {
 		return seen{}, false
 	}
 	for _, x := range f.ids {

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/view"
 )
@@ -237,6 +238,9 @@ func (w *Writer) submit(ctx context.Context, c *Call) {
 // fullness says how full the store is: 0 room, 1 only for what reduces, 2 for
 // nothing. It asks for free space at most once a second.
 func (w *Writer) fullness() int {
+	if failpoint.On(failpoint.NoFloor) {
+		return 0
+	}
 	// A log that cannot be trimmed, because the audit does not follow or the
 	// call-id window fills it, must not grow until etcd refuses everything.
 	switch limit := w.LogLimit(); {
@@ -266,7 +270,7 @@ func (w *Writer) perform(ctx context.Context, effects []any) {
 		effects = effects[1:]
 		switch e := effect.(type) {
 		case Commit:
-			ok, err := w.KV.Commit(ctx, e.Txn)
+			ok, err := w.commit(ctx, e.Txn)
 			if err != nil {
 				w.Log.Error("commit", "index", e.Txn.Index, "error", err)
 				pause(ctx, retryPause)
@@ -290,6 +294,20 @@ func (w *Writer) perform(ctx context.Context, effects []any) {
 			return
 		}
 	}
+}
+
+// commit hands one transaction to the store.
+func (w *Writer) commit(ctx context.Context, t *Txn) (ok bool, err error) {
+	failpoint.Crash(failpoint.BeforeCommit)
+	if failpoint.On(failpoint.AckBeforeCommit) {
+		failpoint.Later(func() { _, _ = w.KV.Commit(context.WithoutCancel(ctx), t) })
+		return true, nil
+	}
+	ok, err = w.KV.Commit(ctx, t)
+	if ok {
+		failpoint.Crash(failpoint.AfterCommit)
+	}
+	return ok, err
 }
 
 func pause(ctx context.Context, d time.Duration) {

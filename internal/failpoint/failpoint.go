@@ -1,0 +1,129 @@
+// Package failpoint is where a build for fault tests (`-tags faults`) can be
+// made to go wrong: points at which a process dies, bugs that are known to be
+// bugs, pauses, and a clock that another clock may be apart from.
+//
+// Invariant: a build without the tag holds none of it. There On is a constant
+// false, so that the compiler drops what it guards; a test reads a release
+// binary and finds no trace.
+//
+// A scenario of internal/scenario counts only if one of these bugs turns it
+// red.
+package failpoint
+
+import "slices"
+
+// Variable names the bugs of all nodes from the start on, comma separated: NAME,
+// or NAME@NODE for one node's.
+const Variable = "HOLDFAST_FAULT"
+
+// Point is a place at which a process can be told to die, as if killed.
+type Point string
+
+// The points, in the order in which a write passes them.
+const (
+	BeforeCommit  Point = "before-commit"  // before the store's transaction
+	AfterCommit   Point = "after-commit"   // it is durable, and nobody has been told
+	BeforeAnswer  Point = "before-answer"  // the Regions have it, and the client has not been told
+	BetweenAudit  Point = "between-audit"  // before the audit has it
+	InSnapshot    Point = "in-snapshot"    // a snapshot is half written
+	BeforeRename  Point = "before-rename"  // it is whole, under its temporary name
+	AfterSnapshot Point = "after-snapshot" // the snapshot is there, the batches before it are not gone yet
+	InBatch       Point = "in-batch"       // half of a batch is in the log of batches
+)
+
+// Points lists them.
+var Points = []Point{BeforeCommit, AfterCommit, BeforeAnswer, BetweenAudit, InSnapshot, BeforeRename, AfterSnapshot, InBatch}
+
+// Trouble is something outside that goes wrong, where no tool of the system can
+// make it: inside an encrypted stream, or in a file that is written rarely.
+type Trouble string
+
+// Troubles of the feed are what a control-plane node sends, of the audit and of
+// requests what befalls them.
+const (
+	FeedDuplicates Trouble = "feed-duplicates" // each batch comes twice
+	FeedReorders   Trouble = "feed-reorders"   // of two batches the second comes first
+	FeedDrops      Trouble = "feed-drops"      // every third batch does not come
+	FeedCorrupts   Trouble = "feed-corrupts"   // a byte of every third is another
+	FeedForges     Trouble = "feed-forges"     // its head is not signed by who it says
+	FeedForeign    Trouble = "feed-foreign"    // it is of another lineage
+	SlowApply      Trouble = "slow-apply"      // a node takes 700 ms for each batch
+	AuditFails     Trouble = "audit-fails"     // the audit cannot be written
+	Panics         Trouble = "panics"          // every tenth request
+)
+
+// Bug is a mistake that somebody could make in this code.
+type Bug string
+
+// The bugs. Each is on where its name is in HOLDFAST_FAULT, or in the node's
+// file of faults.
+const (
+	// The store.
+	AckBeforeCommit Bug = "ack-before-commit" // a write is answered, and committed a little later
+	ForgetsCallIDs  Bug = "forgets-call-ids"  // a repeated call is done again
+	NoHeadCompare   Bug = "no-head-compare"   // a commit does not ask whether the head is still the same
+	NoFsync         Bug = "no-fsync"          // the store does not wait for its disk
+	NoFloor         Bug = "no-disk-floor"     // a full disk refuses nothing until the store fails
+	NoRecheck       Bug = "no-recheck"        // a credential is not asked about at the commit
+	ReadsNeedQuorum Bug = "reads-need-quorum" // the control plane's reads fail without a majority
+	AuditForgets    Bug = "audit-forgets"     // the audit goes on at the log's head after a start
+	AuditGivesUp    Bug = "audit-gives-up"    // what cannot be written to the audit is left out
+	CommitTimeBack  Bug = "commit-time-back"  // commit times follow the clock, also back
+
+	// The feed, and the nodes that writes wait for.
+	NoWait        Bug = "no-wait"        // a write does not wait for the Regions
+	NoBound       Bug = "no-bound"       // it waits for them however long that takes
+	NeverLeaves   Bug = "never-leaves"   // every write waits for a node that once did not answer
+	FencedFollow  Bug = "fenced-follow"  // a fenced node is served on
+	ResumesAnyway Bug = "resumes-anyway" // a follower is never sent a snapshot
+	AnyPeer       Bug = "any-peer"       // whoever shows a key is a node
+
+	// The replica.
+	BelievesBatches Bug = "believes-batches"  // neither chain nor signature nor digest is checked
+	SkipsBatches    Bug = "skips-batches"     // a batch that the node does not like is left out
+	NotDurable      Bug = "not-durable"       // a batch is served that is not on the disk
+	NotSynced       Bug = "not-synced"        // nor waited for
+	TrustsDisk      Bug = "trusts-disk"       // the disk copy's sums are not checked
+	DamagedEnds     Bug = "damaged-ends"      // a damaged disk copy stops the start
+	NeedsWholeLog   Bug = "needs-whole-log"   // so does a torn batch at the log's end
+	NeedsControl    Bug = "needs-control"     // a node starts only when it can follow
+	StopsWhenSilent Bug = "stops-when-silent" // a node that hears nothing serves nothing
+	NeverReconnects Bug = "never-reconnects"  // a lost stream stays lost
+	NoSilenceLimit  Bug = "no-silence-limit"  // a stream that is silent is waited for
+	DiskErrorEnds   Bug = "disk-error-ends"   // a node whose disk takes no more ends
+	NeedsDNS        Bug = "needs-dns"         // a request of the data plane looks a name up
+	ServesUnready   Bug = "serves-unready"    // a node takes requests before it can answer them
+	RelayWaits      Bug = "relay-waits"       // a write waits for a control plane that is silent
+
+	// Time.
+	NoTimeFloor  Bug = "no-time-floor"   // a clock that goes back brings back what has expired
+	FloorFollows Bug = "floor-follows"   // any commit time raises the floor
+	NoKeysAhead  Bug = "no-keys-ahead"   // a signing key is made when it is needed
+	KeyForAnyDay Bug = "key-for-any-day" // the key derived for one day is used on the next
+
+	// Credentials.
+	ExpiryUnchecked Bug = "expiry-unchecked" // a session does not end
+	InactiveSigns   Bug = "inactive-signs"   // a key signs although it is inactive
+	DenialsIgnored  Bug = "denials-ignored"  // a denial is not asked about
+	MinterUnchecked Bug = "minter-unchecked" // nor whether the node that minted stands
+	KeysByTimer     Bug = "keys-by-timer"    // a signing key leaves before what it signed has ended
+	CacheByKeyID    Bug = "cache-by-key-id"  // opened tokens are kept by their access key id alone
+	AnyFileMode     Bug = "any-file-mode"    // a key file that all can read is read
+	KEKUnchecked    Bug = "kek-unchecked"    // a wrong KEK is found out when it is used
+
+	// Requests.
+	NoPanicBarrier Bug = "no-panic-barrier" // a panic is not answered
+	NoSizeLimit    Bug = "no-size-limit"    // a body may be of any size
+)
+
+// Bugs lists them.
+var Bugs = []Bug{AckBeforeCommit, ForgetsCallIDs, NoHeadCompare, NoFsync, NoFloor, NoRecheck, ReadsNeedQuorum, AuditForgets, AuditGivesUp, CommitTimeBack,
+	NoWait, NoBound, NeverLeaves, FencedFollow, ResumesAnyway, AnyPeer,
+	BelievesBatches, SkipsBatches, NotDurable, NotSynced, TrustsDisk, DamagedEnds, NeedsWholeLog, NeedsControl, StopsWhenSilent, NeverReconnects,
+	NoSilenceLimit, DiskErrorEnds, NeedsDNS, ServesUnready, RelayWaits,
+	NoTimeFloor, FloorFollows, NoKeysAhead, KeyForAnyDay,
+	ExpiryUnchecked, InactiveSigns, DenialsIgnored, MinterUnchecked, KeysByTimer, CacheByKeyID, AnyFileMode, KEKUnchecked,
+	NoPanicBarrier, NoSizeLimit}
+
+// Known says whether a name is one of a bug's.
+func Known(b Bug) bool { return slices.Contains(Bugs, b) }

@@ -1,0 +1,192 @@
+//go:build faults
+
+package failpoint
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Built says whether this build can be made to go wrong.
+const Built = true
+
+// File is the name of a node's file of faults, in its directory. It is read
+// again whenever it changes, one fault a line:
+//
+//	bug NAME
+//	crash POINT           once: the file is removed with it
+//	trouble NAME          something outside that goes wrong
+//	clock OFFSET [RATE]   +10h; RATE seconds a second from now on
+const File = "faults"
+
+// lookEach is how often the file is looked at.
+const lookEach = 5 * time.Millisecond
+
+// stall is how long Stall waits.
+const stall = 700 * time.Millisecond
+
+// faults are what is to go wrong now.
+type faults struct {
+	bugs    map[Bug]bool
+	crash   map[Point]bool
+	trouble map[Trouble]bool
+}
+
+// setting is a clock that runs at a rate from a moment on.
+type setting struct {
+	at     time.Time
+	offset time.Duration
+	rate   float64
+}
+
+var (
+	path    string
+	present atomic.Pointer[faults]
+	clock   atomic.Pointer[setting]
+	always  = map[Bug]bool{}
+)
+
+// Start begins to read what is to go wrong on a node.
+func Start(node, dir string) {
+	for _, item := range strings.Split(os.Getenv(Variable), ",") {
+		name, at, some := strings.Cut(item, "@")
+		if some && at != node || name == "" {
+			continue
+		}
+		if !Known(Bug(name)) {
+			fmt.Fprintf(os.Stderr, "failpoint: there is no bug %q\n", name)
+			os.Exit(2)
+		}
+		always[Bug(name)] = true
+	}
+	path = filepath.Join(dir, File)
+	text := look("")
+	go func() {
+		for range time.Tick(lookEach) {
+			text = look(text)
+		}
+	}()
+}
+
+// look takes what the file says, if that is not what it said before.
+func look(before string) string {
+	b, _ := os.ReadFile(path) // absent: nothing is wrong
+	text := string(b)
+	if text != before || present.Load() == nil {
+		f, c := parse(text)
+		clock.Store(c)
+		present.Store(f)
+	}
+	return text
+}
+
+func parse(text string) (*faults, *setting) {
+	f := &faults{bugs: map[Bug]bool{}, crash: map[Point]bool{}, trouble: map[Trouble]bool{}}
+	var c *setting
+	for _, line := range strings.Split(text, "\n") {
+		words := strings.Fields(line)
+		if len(words) < 2 {
+			continue
+		}
+		switch words[0] {
+		case "bug":
+			f.bugs[Bug(words[1])] = true
+		case "crash":
+			f.crash[Point(words[1])] = true
+		case "trouble":
+			f.trouble[Trouble(words[1])] = true
+		case "clock":
+			offset, err := time.ParseDuration(words[1])
+			if err != nil {
+				continue
+			}
+			c = &setting{at: time.Now(), offset: offset, rate: 1}
+			if len(words) > 2 {
+				c.rate, _ = strconv.ParseFloat(words[2], 64)
+			}
+		}
+	}
+	return f, c
+}
+
+// On says whether a bug is on.
+func On(b Bug) bool {
+	f := present.Load()
+	return always[b] || f != nil && f.bugs[b]
+}
+
+// At says whether the process is to die at a point.
+func At(p Point) bool {
+	f := present.Load()
+	return f != nil && f.crash[p]
+}
+
+// Crash ends the process at a point, if it is to: as `kill -9` does, and once.
+func Crash(p Point) {
+	if !At(p) {
+		return
+	}
+	_ = os.Remove(path)
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {}
+}
+
+// Wrong says whether something outside is to go wrong.
+func Wrong(t Trouble) bool {
+	f := present.Load()
+	return f != nil && f.trouble[t]
+}
+
+// Stall waits while something outside goes wrong.
+func Stall(t Trouble) {
+	if Wrong(t) {
+		time.Sleep(stall)
+	}
+}
+
+var requests atomic.Int64
+
+// Panic panics in every tenth request, when it is to.
+func Panic() {
+	if Wrong(Panics) && requests.Add(1)%10 == 0 {
+		panic("failpoint: a panic, as asked for")
+	}
+}
+
+// What Later is given is done in order, each this long after it was given.
+const later = 300 * time.Millisecond
+
+var (
+	waiting = make(chan func(), 1<<16)
+	begin   sync.Once
+)
+
+// Later does something after its caller believes that it is done.
+func Later(do func()) {
+	begin.Do(func() {
+		go func() {
+			for do := range waiting {
+				do()
+			}
+		}()
+	})
+	due := time.Now().Add(later)
+	waiting <- func() { time.Sleep(time.Until(due)); do() }
+}
+
+// Now is the machine's clock as this node is to see it.
+func Now() time.Time {
+	c := clock.Load()
+	now := time.Now()
+	if c == nil {
+		return now
+	}
+	return now.Round(0).Add(c.offset + time.Duration(float64(now.Sub(c.at))*(c.rate-1)))
+}

@@ -1,0 +1,59 @@
+package feed
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
+	"github.com/holdfast-iam/holdfast/internal/record"
+)
+
+// troubled is what a follower gets of batches when the way to it is to be bad:
+// no proxy can reach into the encrypted stream. In a release build it is what
+// it was given.
+func troubled(list []Commit) []Commit {
+	if !failpoint.Built {
+		return list
+	}
+	list = slices.Clone(list)
+	if failpoint.Wrong(failpoint.FeedDuplicates) {
+		for i := len(list) - 1; i >= 0; i-- {
+			list = slices.Insert(list, i, list[i])
+		}
+	}
+	if failpoint.Wrong(failpoint.FeedReorders) && len(list) > 1 {
+		slices.Reverse(list)
+	}
+	if failpoint.Wrong(failpoint.FeedDrops) {
+		list = slices.DeleteFunc(list, third)
+	}
+	for i, c := range list {
+		if third(c) {
+			list[i].Bytes = bent(c.Bytes)
+		}
+	}
+	return list
+}
+
+func third(c Commit) bool { return c.Last%3 == 0 }
+
+// bent is a batch as bad memory or a liar would have it.
+func bent(text []byte) []byte {
+	if failpoint.Wrong(failpoint.FeedCorrupts) {
+		text = bytes.Clone(text)
+		text[len(text)-len(text)/4] ^= 1
+	}
+	var b record.Batch
+	if !failpoint.Wrong(failpoint.FeedForges) && !failpoint.Wrong(failpoint.FeedForeign) || json.Unmarshal(text, &b) != nil {
+		return text
+	}
+	if failpoint.Wrong(failpoint.FeedForges) {
+		b.Head.Sig = slices.Clone(b.Head.Sig)
+		b.Head.Sig[0] ^= 1
+	} else {
+		b.Head.Lineage = "another-" + b.Head.Lineage
+	}
+	text, _ = record.Marshal(&b) // it was read just now
+	return text
+}
