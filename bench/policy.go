@@ -41,6 +41,10 @@ func policySection(p *plan) error {
 	t.add(worst...)
 	t.print(p)
 	fmt.Fprintln(p.out)
+	if err := hostileTable(p); err != nil {
+		return err
+	}
+	fmt.Fprintln(p.out)
 	if err := batchTable(p); err != nil {
 		return err
 	}

@@ -72,7 +72,7 @@ func (t *test) eval(e *evaluation) verdict {
 	if t.bad {
 		return invalid
 	}
-	e.left -= 16 + e.keys
+	e.left -= keyCost
 	values, present := e.request.Context.get(t.key, t.mark)
 	if t.null {
 		if len(values) == 0 {
@@ -92,18 +92,19 @@ func (t *test) eval(e *evaluation) verdict {
 	switch {
 	case t.quantifier == single:
 		return t.one(e, values)
-	case emptyTexts(values): // a null data set, as AWS says: like a missing key
+	case e.emptyTexts(values): // a null data set, as AWS says: like a missing key
 		return verdictOf(t.quantifier == forAll)
 	}
 	return t.each(e, values)
 }
 
-func emptyTexts(values []string) bool {
+func (e *evaluation) emptyTexts(values []string) bool {
 	for _, v := range values {
 		if v != "" {
 			return false
 		}
 	}
+	e.left -= len(values)
 	return true
 }
 

@@ -235,9 +235,9 @@ func (e *evaluation) list(policies []Named, by Type) grant {
 		for w, set := range e.statementsFor(p) {
 			for ; set != 0; set &= set - 1 {
 				best = max(best, e.consider(&policies[i], &p.statements[w*64+bits.TrailingZeros64(set)], by))
-			}
-			if e.left < 0 {
-				return best
+				if e.left < 0 {
+					return best
+				}
 			}
 		}
 	}

@@ -86,8 +86,7 @@ func compileEqual(values []string, withVariables bool) (matcher, bool) {
 	}
 	set, rest := split(list)
 	return func(e *evaluation, value string) verdict {
-		e.left -= 8 + len(value)
-		if set[value] {
+		if e.oneOf(set, value) {
 			return yes
 		}
 		for i := range rest {
@@ -98,6 +97,15 @@ func compileEqual(values []string, withVariables bool) (matcher, bool) {
 		}
 		return no
 	}, true
+}
+
+// oneOf says whether a value is one of many plain texts.
+func (e *evaluation) oneOf(set map[string]bool, value string) bool {
+	if set == nil {
+		return false
+	}
+	e.left -= 12 + len(value)/8
+	return set[value]
 }
 
 // split puts plain texts into a set, where there are many.
@@ -128,9 +136,11 @@ func compileEqualFold(values []string, withVariables bool) (matcher, bool) {
 	list := patterns(values, false, withVariables, false)
 	return func(e *evaluation, value string) verdict {
 		for i := range list {
-			e.left -= 8 + len(value)
-			if text, ok := list[i].expand(e); ok && sameFolded(text, value) {
-				return yes
+			e.left -= 8
+			if text, ok := list[i].expand(e); ok && len(text) == len(value) {
+				if e.left -= len(value); sameFolded(text, value) {
+					return yes
+				}
 			}
 		}
 		return no
@@ -159,10 +169,13 @@ func lower(c byte) byte {
 }
 
 func compileLike(values []string, withVariables bool) (matcher, bool) {
-	list := patterns(values, true, withVariables, false)
+	set, rest := split(patterns(values, true, withVariables, false))
 	return func(e *evaluation, value string) verdict {
-		for i := range list {
-			if list[i].matches(e, value, asText) {
+		if e.oneOf(set, value) {
+			return yes
+		}
+		for i := range rest {
+			if rest[i].matches(e, value, asText) {
 				return yes
 			}
 		}
@@ -329,7 +342,7 @@ func (e *evaluation) number(s string) (decimal, bool) {
 }
 
 func (e *evaluation) date(s string) (time.Time, bool) {
-	e.left -= 1000 + len(s) // which text that is no date takes
+	e.left -= 200 + len(s) // which text that is no date takes
 	return e.lastDate.read(s, toDate)
 }
 
@@ -348,9 +361,9 @@ func toAddress(s string) (netip.Addr, bool) {
 
 func toFlag(s string) (value, ok bool) {
 	switch {
-	case sameFolded(s, "true"):
+	case s == "true" || len(s) == 4 && sameFolded(s, "true"):
 		return true, true
-	case sameFolded(s, "false"):
+	case s == "false" || len(s) == 5 && sameFolded(s, "false"):
 		return false, true
 	}
 	return false, false
@@ -403,9 +416,23 @@ func (d decimal) compare(o decimal) int {
 	return order
 }
 
-// dateForms are the forms of ISO 8601 that the W3C's note names, which AWS
-// refers to. A time has a zone.
-var dateForms = []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02", "2006-01", "2006"}
+// dateForm is the one form of ISO 8601 that a text can have of those that the W3C's
+// note names, which AWS refers to; empty for none. A time has a zone.
+func dateForm(s string) string {
+	switch n := len(s); {
+	case n == len("2006"):
+		return "2006"
+	case n == len("2006-01"):
+		return "2006-01"
+	case n == len("2006-01-02"):
+		return "2006-01-02"
+	case n < len("2006-01-02T15:04Z") || s[13] != ':' || strings.Contains(s, ","):
+		return "" // Go's parser takes an hour of one digit, and a comma for the point
+	case s[16] == ':':
+		return time.RFC3339Nano
+	}
+	return "2006-01-02T15:04Z07:00"
+}
 
 // toDate reads ISO 8601, or seconds since 1970: digits alone, but for four,
 // which are a year.
@@ -414,15 +441,12 @@ func toDate(s string) (time.Time, bool) {
 		n, err := strconv.ParseInt(s, 10, 64)
 		return time.Unix(n, 0), err == nil
 	}
-	if len(s) > len("2006-01-02") && (len(s) < len("2006-01-02T15:04Z") || s[13] != ':' || strings.Contains(s, ",")) {
-		return time.Time{}, false // Go's parser takes an hour of one digit, and a comma for the point
+	form := dateForm(s)
+	if form == "" {
+		return time.Time{}, false
 	}
-	for _, form := range dateForms {
-		if t, err := time.Parse(form, s); err == nil {
-			return t, true
-		}
-	}
-	return time.Time{}, false
+	t, err := time.Parse(form, s)
+	return t, err == nil
 }
 
 func digitsOnly(s string) bool {

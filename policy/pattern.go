@@ -163,19 +163,30 @@ func compileVariable(s string) part {
 	return v
 }
 
+// literal is text with its wildcards compiled. Of wildcards in a row, every ?
+// goes before every *, which means the same: so a letter follows a star, and
+// the matcher can search for it.
 func literal(s string, wildcards bool) string {
 	if !wildcards || !strings.ContainsAny(s, "*?") {
 		return s
 	}
-	return strings.Map(func(r rune) rune {
-		switch r {
-		case '*':
-			return anyText
-		case '?':
-			return anyChar
+	b := []byte(s)
+	for i := 0; i < len(b); i++ {
+		from, chars := i, 0
+		for i < len(b) && (b[i] == '*' || b[i] == '?') {
+			if b[i] == '?' {
+				chars++
+			}
+			i++
 		}
-		return r
-	}, s)
+		for k := from; k < i; k++ {
+			b[k] = anyText
+			if k < from+chars {
+				b[k] = anyChar
+			}
+		}
+	}
+	return string(b)
 }
 
 func wild(s string) bool {
@@ -193,7 +204,9 @@ const (
 
 // matches says whether the pattern matches a text.
 func (p *pattern) matches(e *evaluation, s string, h how) bool {
-	e.left -= 8
+	if e.left -= 8; e.left < 0 {
+		return false
+	}
 	switch p.shape {
 	case exact:
 		return p.text == s
@@ -222,7 +235,8 @@ func (p *pattern) matches(e *evaluation, s string, h how) bool {
 }
 
 // expand returns the text that variables come to in a request; false when one
-// has no value, more than one, or one that holds a wildcard's byte.
+// has no value, more than one, or one that holds a wildcard's byte, and when
+// the budget is spent.
 func (p *pattern) expand(e *evaluation) (string, bool) {
 	if p.shape != variables {
 		return p.text, true
@@ -234,11 +248,14 @@ func (p *pattern) expand(e *evaluation) (string, bool) {
 			b = append(b, x.text...)
 			continue
 		}
-		e.left -= 16 + e.keys
+		if e.left -= keyCost; e.left < 0 {
+			return "", false
+		}
 		values, ok := e.request.Context.get(x.variable, x.mark)
 		switch {
 		case ok && len(values) == 1 && !wild(values[0]):
 			b = append(b, values[0]...)
+			e.left -= len(values[0]) / 4
 		case (!ok || len(values) == 0) && x.fallback != nil:
 			b = append(b, *x.fallback...)
 		default:
@@ -246,14 +263,14 @@ func (p *pattern) expand(e *evaluation) (string, bool) {
 		}
 	}
 	e.buffer = b
-	e.left -= len(b)
 	return view(b), true // used before the buffer is
 }
 
 // glob matches compiled text. It keeps one place to come back to, the last
 // star, and pays for each comparison out of the request's budget. It looks at
 // the ends first, where most that differ do. ASCII letters stand for themselves
-// in UTF-8, good or bad; everything else is stepped over by characters.
+// in UTF-8, good or bad; everything else is stepped over by characters. What
+// follows a star is searched for.
 func (e *evaluation) glob(pattern, s string) bool {
 	for len(pattern) > 0 && ascii7(pattern[len(pattern)-1]) {
 		last := len(pattern) - 1
@@ -264,7 +281,7 @@ func (e *evaluation) glob(pattern, s string) bool {
 		pattern, s = pattern[:last], s[:len(s)-1]
 	}
 	p, i, steps := 0, 0, 0
-	star, back := -1, 0
+	star, back, run := -1, 0, ""
 	for {
 		for p < len(pattern) && i < len(s) && pattern[p] == s[i] && pattern[p] > anyChar {
 			p, i, steps = p+1, i+1, steps+1
@@ -279,38 +296,37 @@ func (e *evaluation) glob(pattern, s string) bool {
 			return false
 		case p < len(pattern) && pattern[p] == anyText:
 			p++
-			star, back = p, i
+			star, back, run = p, i, literalRun(pattern[p:])
 		case p < len(pattern) && pattern[p] == anyChar && i < len(s):
-			p++
-			i += width(s[i:])
+			w := width(s[i:])
+			p, i, steps = p+1, i+w, steps+3*(w-1)
 			continue
 		case star >= 0 && i < len(s):
-			back += width(s[back:])
+			w := width(s[back:])
+			back, steps = back+w, steps+3*(w-1)
 		default:
 			e.left -= steps
 			return false
 		}
-		if run := literalRun(pattern[star:]); run != "" { // on to where it stands
+		if run != "" { // on to where it stands
 			n := strings.Index(s[back:], run)
 			if n < 0 {
-				e.left -= steps + len(s[back:])
+				e.left -= steps + len(s[back:]) + 2*len(run)
 				return false
 			}
 			back += n
-			steps += 3 + n + len(run)
+			steps += 6 + n + 2*len(run)
 		}
-		p, i = star, back
+		p, i = star+len(run), back+len(run)
 	}
 }
 
 // literalRun is what a pattern begins with that stands for itself: nothing
-// where it begins with other than ASCII.
+// where it begins inside a character, for the text has to be stepped over by
+// characters then. The first byte of one stands inside no other.
 func literalRun(pattern string) string {
-	if !ascii7(pattern[0]) {
-		return ""
-	}
-	n := 1
-	for n < len(pattern) && pattern[n] > anyChar {
+	n := 0
+	for n < len(pattern) && pattern[n] > anyChar && (n > 0 || utf8.RuneStart(pattern[0])) {
 		n++
 	}
 	return pattern[:n]

@@ -1,5 +1,7 @@
 package policy
 
+import "hash/maphash"
+
 // PrincipalKind is what kind of principal asks. The zero value is nobody.
 type PrincipalKind uint8
 
@@ -42,6 +44,7 @@ type Request struct {
 type Context struct {
 	base    *Context
 	entries []contextEntry
+	slots   []uint32 // by mark, the next free one: a place in entries, from 1
 }
 
 type contextEntry struct {
@@ -59,14 +62,11 @@ func (e *contextEntry) values() []string {
 	return e.many
 }
 
-// markOf tells most keys apart by one comparison of numbers.
-func markOf(key string) uint32 {
-	n := len(key)
-	if n < 8 {
-		return uint32(n)
-	}
-	return uint32(n)<<24 | uint32(key[n/2])<<16 | uint32(key[n-3])<<8 | uint32(key[n-1])
-}
+// markOf tells keys apart by one comparison of numbers. Whoever names a
+// request's tags does not know the seed, so cannot make them look alike.
+func markOf(key string) uint32 { return uint32(maphash.String(markSeed, key)) }
+
+var markSeed = maphash.MakeSeed()
 
 // Set gives a key its values, replacing those it had. Keys are compared
 // without regard to ASCII case.
@@ -86,13 +86,49 @@ func (c *Context) SetOne(key, value string) {
 func (c *Context) entry(key string) *contextEntry {
 	key = fold(key)
 	mark := markOf(key)
-	for i := range c.entries {
-		if e := &c.entries[i]; e.mark == mark && e.key == key {
+	if e := c.find(key, mark); e != nil {
+		return e
+	}
+	c.entries = append(c.entries, contextEntry{mark: mark, key: key})
+	if n := len(c.entries); 2*n > len(c.slots) {
+		c.slots = append(c.slots[:0], make([]uint32, max(fewSlots, 2*len(c.slots)))...)
+		for i := range c.entries {
+			c.place(i)
+		}
+	} else {
+		c.place(n - 1)
+	}
+	return &c.entries[len(c.entries)-1]
+}
+
+// fewSlots is the first size of a context's table, a power of two. No more than half
+// of the slots are used.
+const fewSlots = 16
+
+// place puts an entry into the table.
+func (c *Context) place(entry int) {
+	i := c.entries[entry].mark
+	for c.slots[i&uint32(len(c.slots)-1)] != 0 {
+		i++
+	}
+	c.slots[i&uint32(len(c.slots)-1)] = uint32(entry + 1)
+}
+
+// find returns the entry of a folded key in this layer, nil if it has none.
+func (c *Context) find(key string, mark uint32) *contextEntry {
+	for i := mark; len(c.slots) > 0; i++ {
+		at := int(c.slots[i&uint32(len(c.slots)-1)])
+		if at == 0 {
+			break
+		}
+		if at > len(c.entries) {
+			continue // a copy of this context has more keys
+		}
+		if e := &c.entries[at-1]; e.mark == mark && e.key == key {
 			return e
 		}
 	}
-	c.entries = append(c.entries, contextEntry{mark: mark, key: key})
-	return &c.entries[len(c.entries)-1]
+	return nil
 }
 
 // Has says whether a key was set.
@@ -105,25 +141,14 @@ func (c *Context) Has(key string) bool {
 // Reset empties the context and keeps its memory. What base holds shows
 // through where nothing is set over it (nil: nothing does); base must not
 // change meanwhile.
-func (c *Context) Reset(base *Context) { c.base, c.entries = base, c.entries[:0] }
+func (c *Context) Reset(base *Context) { c.base, c.entries, c.slots = base, c.entries[:0], c.slots[:0] }
 
-// get finds a folded key. A request has some twenty keys: comparing marks in a
-// row is cheaper than a map.
+// get finds a folded key.
 func (c *Context) get(key string, mark uint32) ([]string, bool) {
 	for ; c != nil; c = c.base {
-		for i := range c.entries {
-			if e := &c.entries[i]; e.mark == mark && e.key == key {
-				return e.values(), true
-			}
+		if e := c.find(key, mark); e != nil {
+			return e.values(), true
 		}
 	}
 	return nil, false
-}
-
-// size is how many keys a look for one may have to pass.
-func (c *Context) size() (n int) {
-	for ; c != nil; c = c.base {
-		n += len(c.entries)
-	}
-	return n
 }

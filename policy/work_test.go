@@ -74,7 +74,7 @@ func TestTheWorkOfAMatchGrowsWithTheText(t *testing.T) {
 		if ten > 13*one+64 { // the pattern is a part of the shorter text
 			t.Errorf("%s: %d steps, for ten times the text %d", pattern, one, ten)
 		}
-		if limit := 64 + 2*len(pattern)*10000; ten > limit {
+		if limit := 64 + 2*(len(pattern)+8)*10000; ten > limit {
 			t.Errorf("%s: %d steps, more than %d", pattern, ten, limit)
 		}
 	}
@@ -203,14 +203,102 @@ func TestAContextAnswersForKeysOfEitherCaseAndBothLayers(t *testing.T) {
 }
 
 func TestAmongManyTextsEachIsFound(t *testing.T) {
+	for _, operator := range []string{"StringEquals", "StringLike"} {
+		p := open()
+		p.Identity = named(t, `"Effect":"Allow","Action":"*","Resource":"*","Condition":{"`+operator+`":{"k:v":["a","b","c","d","e","f","g","h","i","j","k","l","m","${k:w}"]}}`)
+		for value, want := range map[string]Kind{"a": Allowed, "m": Allowed, "w": Allowed, "n": ImplicitDeny, "": ImplicitDeny} {
+			r := ask()
+			r.Context.SetOne("k:v", value)
+			r.Context.SetOne("k:w", "w")
+			if d := Evaluate(&p, r); d.Kind != want {
+				t.Errorf("%s %q: %s", operator, value, d.Kind)
+			}
+		}
+	}
+}
+
+// Neither may the text that variables come to be made for ever.
+func TestManyLongVariablesAreGivenUpWithinTheBudget(t *testing.T) {
 	p := open()
-	p.Identity = named(t, `"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringEquals":{"k:v":["a","b","c","d","e","f","g","h","i","j","k","l","m","${k:w}"]}}`)
-	for value, want := range map[string]Kind{"a": Allowed, "m": Allowed, "w": Allowed, "n": ImplicitDeny, "": ImplicitDeny} {
-		r := ask()
-		r.Context.SetOne("k:v", value)
-		r.Context.SetOne("k:w", "w")
-		if d := Evaluate(&p, r); d.Kind != want {
-			t.Errorf("%q: %s", value, d.Kind)
+	p.Identity = named(t, `"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringEquals":{"k:v":"`+strings.Repeat("${k:w}", 3000)+`"}}`)
+	r := ask()
+	r.Context.SetOne("k:v", "v")
+	r.Context.SetOne("k:w", strings.Repeat("w", 100_000))
+	e := new(evaluation)
+	e.begin(r)
+	var d Decision
+	if e.decide(&p, &d); d.By != workBudget || e.left < -budget {
+		t.Errorf("%s by %s, %d spent", d.Kind, d.By, budget-e.left)
+	}
+}
+
+// A user in ten groups with policies as long as they may be, and a request that carries thousands of tags.
+func TestALargeHonestRequestComesNowhereNearTheBudget(t *testing.T) {
+	var list []Named
+	for n := range 20 {
+		text := `{"Version":"2012-10-17","Statement":[`
+		for i := 0; len(text) < 6144-600; i++ {
+			text += fmt.Sprintf(`{"Effect":"Allow","Action":["storage:Get*","storage:List*"],"Resource":["arn:aws:storage:::team-%d-*/*","arn:aws:storage:*:*:thing/%d-*"],"Condition":{"StringLike":{"k:s":"other-%d*"},"StringEquals":{"aws:RequestTag/Team-%d":"x"}}},`, n, i, i, i) +
+				`{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"NotIpAddress":{"k:ip":["10.0.0.0/8","172.16.0.0/12"]},"DateGreaterThan":{"k:d":"2030-01-01T00:00:00Z"}}},`
+		}
+		text += `{"Effect":"Allow","Action":"storage:*","Resource":"arn:aws:storage:::photos/*","Condition":{"ForAllValues:StringLike":{"aws:TagKeys":["Team-*","Cost-*"]}}}]}`
+		list = append(list, Named{"large", compiledFrom(t, text)})
+	}
+	p := open()
+	p.Identity = list
+	r := conditioned()
+	var keys []string
+	for i := range 3000 {
+		keys = append(keys, fmt.Sprintf("Team-%d", i))
+		r.Context.SetOne("aws:RequestTag/"+keys[i], strings.Repeat("v", 100))
+	}
+	r.Context.Set("aws:TagKeys", keys...)
+	e := new(evaluation)
+	e.begin(r)
+	var d Decision
+	e.decide(&p, &d)
+	if spent := budget - e.left; d.Kind != Allowed || spent > budget/6 {
+		t.Errorf("%s by %s, %d of %d spent", d.Kind, d.By, spent, budget)
+	}
+}
+
+func TestAContextOfManyKeysKeepsThemApart(t *testing.T) {
+	var below, c Context
+	for i := range 1000 {
+		below.SetOne(fmt.Sprint("below:", i), "b")
+	}
+	for range 2 { // its memory is used again
+		c.Reset(&below)
+		for i := range 2000 {
+			c.SetOne(fmt.Sprint("K:", i), fmt.Sprint(i))
+			c.SetOne(fmt.Sprint("k:", i/2), fmt.Sprint(i/2))
+		}
+		for i := range 2000 {
+			key := fmt.Sprint("k:", i)
+			if v, ok := c.get(key, markOf(key)); !ok || len(v) != 1 || v[0] != fmt.Sprint(i) {
+				t.Fatalf("%s: %q", key, v)
+			}
+		}
+		if !c.Has("below:999") || c.Has("below:1000") || c.Has("k:2000") {
+			t.Error("a key of the other layer is lost, or one is made up")
+		}
+	}
+	c.Reset(nil)
+	if c.Has("k:1") || c.Has("below:1") {
+		t.Error("a context that was emptied has a key")
+	}
+}
+
+func TestACopyOfAContextMayHaveMoreKeys(t *testing.T) {
+	var c Context
+	c.SetOne("k:0", "v")
+	more := c
+	for i := range 7 {
+		more.SetOne(fmt.Sprint("k:", i), "v")
+	}
+	for i := range 7 {
+		if key := fmt.Sprint("k:", i); !more.Has(key) || c.Has(key) != (i == 0) {
+			t.Errorf("%s: %v, in the copy %v", key, c.Has(key), more.Has(key))
 		}
 	}
 }
