@@ -10,19 +10,26 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// operatorKey is the key that --operator-key names, or the deployment's own.
-func operatorKey(cmd *cobra.Command) (local.Layout, *operator.Key, error) {
-	data, _ := cmd.Flags().GetString("data")
-	layout, err := local.Find(data)
-	if err != nil {
-		return layout, nil, err
-	}
+// operatorKey is the key that --operator-key names, or the deployment's own,
+// and the sockets that its commands go to.
+func operatorKey(cmd *cobra.Command) (sockets []string, key *operator.Key, err error) {
+	sockets, _ = cmd.Flags().GetStringSlice("operator-socket")
 	path, _ := cmd.Flags().GetString("operator-key")
-	if path == "" {
-		path = layout.OperatorKey()
+	if len(sockets) == 0 || path == "" {
+		data, _ := cmd.Flags().GetString("data")
+		layout, err := local.Find(data)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(sockets) == 0 {
+			sockets = layout.OperatorSockets()
+		}
+		if path == "" {
+			path = layout.OperatorKey()
+		}
 	}
-	key, err := operator.LoadKey(path)
-	return layout, key, err
+	key, err = operator.LoadKey(path)
+	return sockets, key, err
 }
 
 // proposeFlag is for commands that can take two operators.
@@ -66,14 +73,14 @@ func approveCommand() *cobra.Command {
 		if !yes {
 			return nil
 		}
-		layout, key, err := operatorKey(cmd)
+		sockets, key, err := operatorKey(cmd)
 		if err != nil {
 			return usage(err)
 		}
 		if err := operator.Approve(c, key); err != nil {
 			return usage(err)
 		}
-		client, err := operator.Dial(layout.OperatorSockets(), key)
+		client, err := operator.Dial(sockets, key)
 		if err != nil {
 			return usage(err)
 		}

@@ -29,11 +29,11 @@ func backupCommand() *cobra.Command {
 		if _, err := backup.Recipients(recipients); err != nil { // before anything is asked
 			return usage(err)
 		}
-		layout, key, err := operatorKey(cmd)
+		sockets, key, err := operatorKey(cmd)
 		if err != nil {
 			return usage(err)
 		}
-		client, err := operator.Dial(layout.OperatorSockets(), key)
+		client, err := operator.Dial(sockets, key)
 		if err != nil {
 			return usage(err)
 		}

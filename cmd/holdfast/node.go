@@ -10,7 +10,7 @@ import (
 
 func nodeCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "node", Short: "Nodes of the deployment"}
-	cmd.AddCommand(nodeListCommand(), nodeFenceCommand(), nodeExposedCommand())
+	cmd.AddCommand(nodeListCommand(), nodeFenceCommand(), nodeExposedCommand(), nodeInviteCommand(), nodeJoinCommand())
 	return cmd
 }
 

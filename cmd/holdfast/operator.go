@@ -19,14 +19,14 @@ import (
 // execute runs an operator's command against the deployment, and says on
 // stderr at which revision it is in force and where it is not yet.
 func execute(cmd *cobra.Command, name string, arguments, out any) error {
-	layout, key, err := operatorKey(cmd)
+	sockets, key, err := operatorKey(cmd)
 	if err != nil {
 		return usage(err)
 	}
 	if file := propose(cmd); file != "" {
 		return proposed(cmd, key, name, arguments, file)
 	}
-	client, err := operator.Dial(layout.OperatorSockets(), key)
+	client, err := operator.Dial(sockets, key)
 	if err != nil {
 		return usage(err)
 	}
@@ -43,7 +43,7 @@ func told(cmd *cobra.Command, name string, r *operatorpb.Result, err error) erro
 	if err != nil {
 		return usage(err)
 	}
-	if name != "can" && name != "node.exposed" && !strings.HasSuffix(name, ".list") {
+	if name != "can" && name != "node.exposed" && name != "node.pins" && !strings.HasSuffix(name, ".list") {
 		where := "on every node"
 		if len(r.Missing) > 0 {
 			where = "not yet on " + strings.Join(r.Missing, ", ")
@@ -184,6 +184,11 @@ func accountCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var out operator.NewAccount
 			if err := execute(cmd, "account.create", map[string]string{"id": id, "name": name}, &out); err != nil {
+				return err
+			}
+			if sockets, _ := cmd.Flags().GetStringSlice("operator-socket"); len(sockets) > 0 { // no data directory here: it is told once
+				text, err := render([]variable{{"AWS_ACCESS_KEY_ID", out.RootKeyID}, {"AWS_SECRET_ACCESS_KEY", out.RootSecret}, {"HOLDFAST_ACCOUNT_ID", out.Account}}, shell, format)
+				fmt.Fprint(cmd.OutOrStdout(), text)
 				return err
 			}
 			data, _ := cmd.Flags().GetString("data")

@@ -68,10 +68,10 @@ var Plan = []Room{
 	{Path: "internal/operator/operatorpb", Floor: 5, Modules: []string{"google.golang.org/grpc", "google.golang.org/protobuf"}},
 
 	{Path: "internal/local", Floor: 6, Uses: []string{"internal/config"}, Modules: []string{"go.etcd.io/etcd/client/pkg/v3"}},
-	{Path: "internal/node", Floor: 6, Uses: []string{"*"}, Modules: []string{"github.com/prometheus/client_golang", "github.com/prometheus/client_model", "google.golang.org/grpc", "golang.org/x/sys", "golang.org/x/sync"}},
+	{Path: "internal/node", Floor: 6, Uses: []string{"*"}, Modules: []string{"github.com/prometheus/client_golang", "github.com/prometheus/client_model", "google.golang.org/grpc", "golang.org/x/sys", "golang.org/x/sync", "github.com/pires/go-proxyproto"}},
 	{Path: "internal/model", Floor: 6},
 	{Path: "internal/simtest", Floor: 6, Uses: []string{"internal/view", "internal/store", "internal/feed", "internal/replica", "internal/peer/peerpb"}},
-	{Path: "cmd/holdfast", Floor: 6, Uses: []string{"*"}, Modules: []string{"filippo.io/age", "github.com/spf13/cobra", "github.com/spf13/pflag", "google.golang.org/grpc", "golang.org/x/sys"}},
+	{Path: "cmd/holdfast", Floor: 6, Uses: []string{"*"}, Modules: []string{"filippo.io/age", "github.com/spf13/cobra", "github.com/spf13/pflag", "google.golang.org/grpc", "golang.org/x/sys", "github.com/coreos/go-systemd/v22/daemon"}},
 }
 
 // Never lists rooms that must not reach a module or room even through others:

@@ -12,12 +12,14 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // Config is the file that `holdfast serve control|region --config FILE` reads,
@@ -68,6 +70,13 @@ type Config struct {
 	// TLSCert and TLSKey are PEM files for the api and decide listeners.
 	TLSCert string `json:"tlsCert,omitempty"`
 	TLSKey  string `json:"tlsKey,omitempty"`
+	// Proxies are the addresses (or prefixes, 10.0.0.0/28) of balancers: a
+	// connection of theirs to the api listener begins with a PROXY v2 header,
+	// which tells the client's address; nobody else's does.
+	Proxies []string `json:"proxies,omitempty"`
+	// DrainSeconds is how long a node that was asked to end says so on /readyz
+	// before it stops to listen; 0 means 3. A node of `up` does not wait.
+	DrainSeconds int `json:"drainSeconds,omitempty"`
 	// EtcdMembers is HOST:PORT of the etcd member that each control-plane node
 	// embeds, by the node's name; absent: this node's is alone. EtcdCA,
 	// EtcdCert and EtcdKey are PEM files of etcd's own authority.
@@ -95,17 +104,22 @@ func ValidRegion(name string) bool { return len(name) <= 32 && regionName.MatchS
 
 // Load reads and checks a configuration file.
 func Load(path string) (*Config, error) {
-	f, err := os.Open(path)
+	c, err := Read(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err := c.Check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
+}
+
+// Read reads a configuration file: strictly, but what it says is yet to be
+// checked.
+func Read(path string) (*Config, error) {
+	b, err := readFile(path)
 	if err != nil {
 		return nil, err
-	}
-	if len(b) > maxFile {
-		return nil, fmt.Errorf("%s is larger than %d bytes", path, maxFile)
 	}
 	c := new(Config)
 	d := json.NewDecoder(bytes.NewReader(b))
@@ -120,10 +134,20 @@ func Load(path string) (*Config, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	c.resolve(filepath.Dir(path))
-	if err := c.Check(); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
 	return c, nil
+}
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(b) > maxFile {
+		err = fmt.Errorf("%s is larger than %d bytes", path, maxFile)
+	}
+	return b, err
 }
 
 // exactKeys refuses a key that is ours in other letters only, which the decoder
@@ -183,12 +207,45 @@ func (c *Config) Check() error {
 	if c.QuotaBytes < 0 || c.FloorBytes < 0 {
 		errs = append(errs, errors.New(`"quotaBytes" and "floorBytes" are not negative`))
 	}
+	if c.DrainSeconds < 0 || c.DrainSeconds > maxDrain {
+		errs = append(errs, fmt.Errorf(`"drainSeconds" is %d, want 0 to %d`, c.DrainSeconds, maxDrain))
+	}
+	if _, err := c.ProxyPrefixes(); err != nil {
+		errs = append(errs, err)
+	}
 	for name, addr := range map[string]string{"api": c.API, "decide": c.Decide} {
 		if addr != "" && c.TLSCert == "" && !c.InsecureHTTP && !Loopback(addr) {
 			errs = append(errs, fmt.Errorf(`%q %s is not loopback: give "tlsCert" and "tlsKey", or allow plain HTTP with "insecureHTTP": true`, name, addr))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// maxDrain bounds DrainSeconds: systemd gives a service 90 seconds to end.
+const maxDrain = 60
+
+// ProxyPrefixes are the addresses whose PROXY headers count.
+func (c *Config) ProxyPrefixes() ([]netip.Prefix, error) {
+	var list []netip.Prefix
+	for _, text := range c.Proxies {
+		p, err := netip.ParsePrefix(text)
+		if a, alone := netip.ParseAddr(text); alone == nil && a.Zone() == "" {
+			p, err = netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		if err != nil || p.Bits() == 0 {
+			return nil, fmt.Errorf(`"proxies": %q is no address such as 10.0.0.9, nor a prefix such as 10.0.0.0/28`, text)
+		}
+		list = append(list, p.Masked())
+	}
+	return list, nil
+}
+
+// Drain is how long the node says that it is ending before it stops to listen.
+func (c *Config) Drain() time.Duration {
+	if c.DrainSeconds == 0 {
+		return 3 * time.Second
+	}
+	return time.Duration(c.DrainSeconds) * time.Second
 }
 
 // checkEtcd says what is wrong with where the store is.

@@ -39,9 +39,11 @@ type Control struct {
 	Inherited config.Inherited
 	Log       *slog.Logger
 	Ready     func()
+	Ending    <-chan struct{} // closed when the node will end soon; nil: never
 
 	keys      *keyring.NodeKeys
 	ring      *keyring.Ring
+	store     *store.Etcd
 	writer    *store.Writer
 	hub       *feed.Hub
 	front     *front.Handler
@@ -77,6 +79,7 @@ func (c *Control) Run(ctx context.Context) error {
 	}
 	group.Go(func() error { return c.markKnown(ctx) })
 	group.Go(func() error { return c.renewKeys(ctx) })
+	group.Go(func() error { return c.tendMembers(ctx) })
 	if err := c.serve(ctx, group); err != nil {
 		return err
 	}
@@ -137,11 +140,12 @@ func (c *Control) openStore(ctx context.Context) (*store.Etcd, error) {
 		kv, err = store.OpenExternal(ctx, store.ExternalConfig{Endpoints: c.Config.EtcdEndpoints, CA: c.Config.EtcdCA, Cert: c.Config.EtcdCert, Key: c.Config.EtcdKey})
 	} else {
 		kv, err = store.OpenMember(store.MemberConfig{Dir: filepath.Join(c.Config.Dir, "etcd"), Run: c.Config.Run, Quota: quota, Log: c.Log,
-			Name: c.keys.ID, Peers: c.Config.EtcdMembers, CA: c.Config.EtcdCA, Cert: c.Config.EtcdCert, Key: c.Config.EtcdKey})
+			Name: c.keys.ID, Peers: c.Config.EtcdMembers, Joining: hasJoined(c.Config), CA: c.Config.EtcdCA, Cert: c.Config.EtcdCert, Key: c.Config.EtcdKey})
 	}
 	if err != nil {
 		return nil, err
 	}
+	c.store = kv
 	c.hub = &feed.Hub{Now: clock, Heartbeat: c.heartbeat, Refresh: c.refresh}
 	floor := c.Config.FloorBytes
 	if floor == 0 {
@@ -230,7 +234,7 @@ func (c *Control) heartbeat(ctx context.Context) (*record.Beat, error) {
 }
 
 func (c *Control) serve(ctx context.Context, group *errgroup.Group) error {
-	tlsConfig, err := tlsOf(c.Config)
+	tlsConfig, err := tlsOf(c.Config, c.Log)
 	if err != nil {
 		return err
 	}
@@ -253,7 +257,7 @@ func (c *Control) serve(ctx context.Context, group *errgroup.Group) error {
 	peerpb.RegisterControlServer(peers, &controlServer{c: c})
 	c.operators = &operators{c: c, here: &operator.Server{View: c.writer.View, Commit: c.commitOperator, MakeAccount: c.makeAccount, Now: clock, Authorizer: c.front.Authorizer, Log: c.readLog}}
 	operatorpb.RegisterOperatorServer(peers, c.operators)
-	apiListener, err := c.Inherited.Listener("api", c.Config.API)
+	apiListener, err := openAPI(c.Inherited, c.Config)
 	if err != nil {
 		return err
 	}
@@ -265,8 +269,10 @@ func (c *Control) serve(ctx context.Context, group *errgroup.Group) error {
 	if err != nil {
 		return err
 	}
-	group.Go(func() error { return serveHTTP(ctx, apiListener, c.front, tlsConfig, c.Log) })
-	group.Go(func() error { return serveHTTP(ctx, admin, adminHandler(c.status, c.metrics), nil, c.Log) })
+	group.Go(func() error { return serveHTTP(ctx, apiListener, clientTLS(c.front), tlsConfig, c.Log) })
+	group.Go(func() error {
+		return serveHTTP(ctx, admin, adminHandler(ending(c.status, c.Ending), c.metrics), nil, c.Log)
+	})
 	group.Go(func() error { return peers.Serve(peerListener) })
 	if err := c.serveOperators(ctx, group); err != nil {
 		return err

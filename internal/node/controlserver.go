@@ -38,7 +38,7 @@ func (s *controlServer) Join(ctx context.Context, r *peerpb.JoinRequest) (*peerp
 	if !own || !invite.Proven(r.Node, r.Proof) {
 		return nil, status.Error(codes.PermissionDenied, "the node's record is not proven by the invite's key and this connection")
 	}
-	if node.ID != invite.Node || node.Role != invite.Role || node.Region != invite.Region || node.Role != record.RegionNode || node.Fenced || len(node.Head) > 0 {
+	if !invited(&invite, &node) {
 		return nil, status.Error(codes.PermissionDenied, "the invite is for another node")
 	}
 	done, insist, err := s.c.onward(ctx, otherBound, func(ctx context.Context, conn *grpc.ClientConn) error {
@@ -49,6 +49,9 @@ func (s *controlServer) Join(ctx context.Context, r *peerpb.JoinRequest) (*peerp
 		err = s.c.system(ctx, "join "+node.ID, insist, codes.PermissionDenied, func(tx record.Tx, now time.Time) error {
 			return s.admit(tx, &invite, &node, now)
 		})
+		if err == nil {
+			err = s.c.takeMember(ctx, &invite)
+		}
 	}
 	return &peerpb.JoinReply{}, err
 }
@@ -106,8 +109,14 @@ func (s *controlServer) admit(tx record.Tx, invite *peer.Invite, node *record.No
 	if record.Has(tx, record.Nodes, record.None, node.ID) {
 		return status.Error(codes.AlreadyExists, "a node of this name is enrolled")
 	}
+	if node.Role == record.RegionNode && !record.Has(tx, record.Regions, record.None, node.Region) {
+		return status.Errorf(codes.PermissionDenied, "there is no Region %s: operators admit it first", node.Region)
+	}
 	if err := record.Put(tx, record.Nodes, node); err != nil {
 		return err
+	}
+	if node.Role == record.ControlNode { // it has the KEK
+		return nil
 	}
 	var keys []*record.RegionKey
 	err = record.Scan(tx, record.RegionKeys, record.RegionKeyByRegion, node.Region+record.Sep, "", func(_ string, k *record.RegionKey) bool {

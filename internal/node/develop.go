@@ -257,12 +257,11 @@ func Invite(l local.Layout, name, region, zone string) error {
 	if err != nil {
 		return err
 	}
-	public, oneTime, err := ed25519.GenerateKey(rand.Reader)
+	i := peer.Invite{Node: name, Role: record.RegionNode, Region: region, Zone: zone, Root: m.Root,
+		Control: control.TLS().Public().(ed25519.PublicKey), At: at, Operator: op.ID}
+	file, err := i.Issue(ed25519.NewKeyFromSeed(op.Seed), clock())
 	if err != nil {
 		return err
 	}
-	i := peer.Invite{Key: public, Node: name, Role: record.RegionNode, Region: region, Zone: zone, Expires: record.At(clock().Add(peer.InviteLife)),
-		Control: control.TLS().Public().(ed25519.PublicKey), At: at, Operator: op.ID}
-	i.Sign(ed25519.NewKeyFromSeed(op.Seed))
-	return local.Write(filepath.Join(l.Node(name), "invite.json"), peer.InviteFile{Invite: i, Seed: oneTime.Seed()}, 0o400)
+	return local.Write(filepath.Join(l.Node(name), "invite.json"), file, 0o400)
 }

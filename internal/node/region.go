@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
 	"github.com/holdfast-iam/holdfast/internal/api"
@@ -34,7 +33,6 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/iam"
 	"github.com/holdfast-iam/holdfast/internal/keyring"
 	"github.com/holdfast-iam/holdfast/internal/local"
-	"github.com/holdfast-iam/holdfast/internal/peer"
 	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/replica"
@@ -56,6 +54,7 @@ type Region struct {
 	Inherited config.Inherited
 	Log       *slog.Logger
 	Ready     func()
+	Ending    <-chan struct{} // closed when the node will end soon; nil: never
 
 	keys     *keyring.NodeKeys
 	ring     *keyring.Ring
@@ -66,12 +65,6 @@ type Region struct {
 	front    *front.Handler
 	metrics  *Metrics
 	uses     keyUses
-}
-
-// joined is what a node keeps of its admission.
-type joined struct {
-	Control []byte `json:"control"`      // pinned TLS key of the control-plane node that it joined at
-	At      string `json:"at,omitempty"` // that node's name, where there are several
 }
 
 // Run runs the node until ctx ends.
@@ -106,14 +99,14 @@ func (r *Region) open(ctx context.Context) error {
 	path := filepath.Join(r.Config.Dir, nodeKeysFile)
 	keys, err := keyring.LoadNodeKeys(path)
 	if keyring.Absent(err) {
-		keys, err = r.newKeys(path)
+		keys, err = newKeys(r.Config, path)
 	}
 	if err != nil {
 		return err
 	}
 	r.keys = keys
 	if err := local.Read(filepath.Join(r.Config.Dir, joinedFile), &r.joined); err != nil {
-		if err := r.join(ctx); err != nil {
+		if r.joined, err = join(ctx, r.Config, keys); err != nil {
 			return fmt.Errorf("join: %w", err)
 		}
 	}
@@ -129,18 +122,6 @@ func (r *Region) open(ctx context.Context) error {
 	}
 	r.replica = &replica.Replica{Dir: dir, Root: r.Config.Root, Now: clock, Log: r.Log}
 	return r.replica.Open()
-}
-
-func (r *Region) newKeys(path string) (*keyring.NodeKeys, error) {
-	var invite peer.InviteFile
-	if err := local.Read(r.Config.Invite, &invite); err != nil {
-		return nil, fmt.Errorf("this node has no keys yet and needs an invite: %w", err)
-	}
-	keys, err := keyring.NewNodeKeys(invite.Invite.Node, false)
-	if err != nil {
-		return nil, err
-	}
-	return keys, keys.Save(path)
 }
 
 // pinned says whether a control-plane node shows its key: the one in its record,
@@ -169,44 +150,6 @@ func (r *Region) sources() []replica.Source {
 	return list
 }
 
-// join presents the invite. What was learnt is written last.
-func (r *Region) join(ctx context.Context) error {
-	var invite peer.InviteFile
-	if err := local.Read(r.Config.Invite, &invite); err != nil {
-		return err
-	}
-	address := r.Config.ControlNodes()[invite.Invite.At]
-	if address == "" {
-		address = r.Config.Control
-	}
-	conn, err := peer.Dial(address, r.keys.TLS(), func(k ed25519.PublicKey) bool { return k.Equal(ed25519.PublicKey(invite.Invite.Control)) })
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	hpke, err := r.keys.HPKEPublic()
-	if err != nil {
-		return err
-	}
-	node, err := json.Marshal(&record.Node{ID: r.keys.ID, Role: record.RegionNode, Region: r.Config.Region, Zone: r.Config.Zone,
-		TLS: r.keys.TLS().Public().(ed25519.PublicKey), HPKE: hpke, Format: record.Format})
-	if err != nil {
-		return err
-	}
-	text, err := json.Marshal(invite.Invite)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	_, err = peerpb.NewControlClient(conn).Join(ctx, &peerpb.JoinRequest{Invite: text, Node: node, Proof: peer.Prove(ed25519.NewKeyFromSeed(invite.Seed), node)}, grpc.WaitForReady(true))
-	if err != nil {
-		return err
-	}
-	r.joined = joined{Control: invite.Invite.Control, At: invite.Invite.At}
-	return local.Write(filepath.Join(r.Config.Dir, joinedFile), r.joined, 0o600)
-}
-
 // firstView waits until the node has a state with its own record in it.
 func (r *Region) firstView(ctx context.Context) error {
 	for {
@@ -227,7 +170,7 @@ func (r *Region) firstView(ctx context.Context) error {
 }
 
 func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
-	tlsConfig, err := tlsOf(r.Config)
+	tlsConfig, err := tlsOf(r.Config, r.Log)
 	if err != nil {
 		return err
 	}
@@ -252,7 +195,7 @@ func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
 	if failpoint.Built {
 		front = unready(front)
 	}
-	apiListener, err := r.Inherited.Listener("api", r.Config.API)
+	apiListener, err := openAPI(r.Inherited, r.Config)
 	if err != nil {
 		return err
 	}
@@ -263,8 +206,10 @@ func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
 	if err := r.serveDecisions(ctx, group, decider, tlsConfig); err != nil {
 		return err
 	}
-	group.Go(func() error { return serveHTTP(ctx, apiListener, front, tlsConfig, r.Log) })
-	group.Go(func() error { return serveHTTP(ctx, admin, adminHandler(r.status, r.metrics), nil, r.Log) })
+	group.Go(func() error { return serveHTTP(ctx, apiListener, clientTLS(front), tlsConfig, r.Log) })
+	group.Go(func() error {
+		return serveHTTP(ctx, admin, adminHandler(ending(r.status, r.Ending), r.metrics), nil, r.Log)
+	})
 	return nil
 }
 

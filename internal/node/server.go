@@ -23,7 +23,7 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, tlsConfig *t
 		<-ctx.Done()
 		return nil
 	}
-	s := &http.Server{Handler: h, MaxHeaderBytes: front.MaxHeader, TLSConfig: tlsConfig,
+	s := &http.Server{Handler: h, ConnContext: keepConn, MaxHeaderBytes: front.MaxHeader, TLSConfig: tlsConfig,
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	done := make(chan error, 1)
@@ -50,17 +50,13 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, tlsConfig *t
 	return nil
 }
 
-// tlsOf loads the api listener's certificate; nil without one.
-func tlsOf(c *config.Config) (*tls.Config, error) {
-	if c.TLSCert == "" {
-		return nil, nil
-	}
-	if _, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey); err != nil {
+// openAPI opens the api listener, behind the balancers that the configuration
+// names.
+func openAPI(in config.Inherited, c *config.Config) (net.Listener, error) {
+	proxies, err := c.ProxyPrefixes()
+	if err != nil {
 		return nil, err
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey) // reloaded, so that a renewed one is used
-			return &pair, err
-		}}, nil
+	l, err := in.Listener("api", c.API)
+	return behindProxies(l, proxies), err
 }

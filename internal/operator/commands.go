@@ -49,6 +49,14 @@ func (s *Server) command(c *operatorpb.Command, by signers) (*command, error) {
 		return reduces(c, by, fenceNode)
 	case "node.exposed":
 		return asks(c, func(in *exposedIn, v *view.View) (any, error) { return exposedKeys(in, v) })
+	case "node.pins":
+		return reads(c, pins)
+	case "operator.enroll":
+		return adds(c, by, enrollOperator)
+	case "operator.list":
+		return reads(c, func(r record.Reader) (any, error) { return operators(r) })
+	case "operator.remove":
+		return reduces(c, by, removeOperator)
 	case "can":
 		return asks(c, s.can)
 	case "deny.lift":

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"crypto/ed25519"
+	"crypto/rand"
 	"errors"
 	"time"
 
@@ -21,8 +22,10 @@ type Invite struct {
 	Region    string      `json:"region,omitempty"`
 	Zone      string      `json:"zone,omitempty"`
 	Expires   record.Time `json:"expires"`
-	Control   []byte      `json:"control"`      // TLS key of the control-plane node to join
-	At        string      `json:"at,omitempty"` // that node's name, where there are several
+	Control   []byte      `json:"control"`        // TLS key of the control-plane node to join
+	At        string      `json:"at,omitempty"`   // that node's name, where there are several
+	Root      string      `json:"root,omitempty"` // hex SHA-256 of the root's public key
+	Etcd      string      `json:"etcd,omitempty"` // HOST:PORT of the store's member that a new control-plane node brings
 	Operator  string      `json:"operator"`
 	Signature []byte      `json:"signature"`
 }
@@ -50,6 +53,18 @@ func (i *Invite) message() []byte {
 
 // Sign signs the invite with an operator's key.
 func (i *Invite) Sign(operator ed25519.PrivateKey) { i.Signature = ed25519.Sign(operator, i.message()) }
+
+// Issue completes an invite with a one-time key, good for InviteLife from now,
+// and signs it.
+func (i *Invite) Issue(operator ed25519.PrivateKey, now time.Time) (*InviteFile, error) {
+	public, oneTime, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	i.Key, i.Expires = public, record.At(now.Add(InviteLife))
+	i.Sign(operator)
+	return &InviteFile{Invite: *i, Seed: oneTime.Seed()}, nil
+}
 
 // Verify checks an invite against the operator's key and the clock.
 func (i *Invite) Verify(operator ed25519.PublicKey, now time.Time) error {

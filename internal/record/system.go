@@ -26,8 +26,13 @@ type Operator struct {
 	Signature []byte `json:"signature"` // by the root
 }
 
-// Operators is the kind of Operator.
-var Operators = &Kind[Operator]{Name: "operator", Version: 1, ID: func(o *Operator) (string, string) { return None, o.ID }}
+var (
+	// OperatorByID lists all operators.
+	OperatorByID = &Index[Operator]{Name: "operator.id", Terms: func(o *Operator) []string { return []string{o.ID} }}
+	// Operators is the kind of Operator.
+	Operators = &Kind[Operator]{Name: "operator", Version: 1, ID: func(o *Operator) (string, string) { return None, o.ID },
+		Indexes: []*Index[Operator]{OperatorByID}}
+)
 
 // Roles of nodes.
 const (

@@ -70,10 +70,22 @@ func writePair(certFile, keyFile string, template, parent *x509.Certificate, key
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o400); err != nil {
+	if err := replaceFile(keyFile, &pem.Block{Type: "PRIVATE KEY", Bytes: private}, 0o400); err != nil {
 		return err
 	}
-	return os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644)
+	return replaceFile(certFile, &pem.Block{Type: "CERTIFICATE", Bytes: der}, 0o644)
+}
+
+// replaceFile writes a file so that who reads it sees the old one or the new.
+func replaceFile(path string, b *pem.Block, mode os.FileMode) error {
+	tmp := path + ".new"
+	if err := os.Remove(tmp); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	if err := os.WriteFile(tmp, pem.EncodeToMemory(b), mode); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
 }
 
 func readPair(certFile, keyFile string) (*x509.Certificate, *ecdsa.PrivateKey, error) {

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -49,6 +51,9 @@ type MemberConfig struct {
 	Name          string
 	Peers         map[string]string
 	CA, Cert, Key string
+	// Joining says that the cluster is there and has taken this member in: of
+	// an empty Dir it begins from the others, and Peers are all of them.
+	Joining bool
 }
 
 // OpenMember starts an embedded member and waits until it serves.
@@ -70,7 +75,13 @@ func OpenMember(c MemberConfig) (*Etcd, error) {
 		e.Close()
 		return nil, fmt.Errorf("store: etcd in %s did not serve within %s: a majority of its members is needed", c.Dir, startTimeout)
 	}
-	return &Etcd{server: e, client: v3client.New(e.Server)}, nil
+	kv := &Etcd{server: e, client: v3client.New(e.Server)}
+	if len(c.Peers) > 0 {
+		if err := kv.adopt(context.Background(), cfg.AdvertisePeerUrls[0].String()); err != nil {
+			return nil, errors.Join(fmt.Errorf("store: tell the cluster where member %s listens: %w", c.Name, err), kv.Close())
+		}
+	}
+	return kv, nil
 }
 
 func (c *MemberConfig) settings() (*embed.Config, error) {
@@ -127,6 +138,9 @@ func (c *MemberConfig) among(cfg *embed.Config) error {
 	}
 	sort.Strings(list)
 	cfg.InitialCluster = strings.Join(list, ",")
+	if c.Joining {
+		cfg.ClusterState = embed.ClusterStateFlagExisting
+	}
 	cfg.PeerTLSInfo = transport.TLSInfo{CertFile: c.Cert, KeyFile: c.Key, TrustedCAFile: c.CA, ClientCertAuth: true}
 	cfg.TlsMinVersion = "TLS1.3"
 	cfg.TickMs, cfg.ElectionMs = memberTick, memberElection

@@ -1,0 +1,110 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+)
+
+// memberTimeout bounds one change of the members.
+const memberTimeout = 5 * time.Second
+
+// errOther says that the members are somebody else's business.
+var errOther = errors.New("store: an external cluster's members are its own business")
+
+// AddMember takes in a member that will listen at address. It only learns at
+// first: it counts for no majority until TendMembers has it vote. One that was
+// taken in before, under the address, is taken in already.
+func (e *Etcd) AddMember(ctx context.Context, address string) error {
+	if e.server == nil {
+		return errOther
+	}
+	ctx, cancel := context.WithTimeout(ctx, memberTimeout)
+	defer cancel()
+	all, err := e.client.MemberList(ctx)
+	if err != nil {
+		return err
+	}
+	url := "https://" + address
+	for _, m := range all.Members {
+		if slices.Contains(m.PeerURLs, url) {
+			return nil
+		}
+	}
+	for _, m := range all.Members {
+		if m.IsLearner && m.Name == "" { // one that never came
+			if _, err := e.client.MemberRemove(ctx, m.ID); err != nil {
+				return err
+			}
+		}
+	}
+	_, err = e.client.MemberAddAsLearner(ctx, []string{url})
+	return err
+}
+
+// TendMembers makes one change that is due: the member of a node that is gone
+// leaves, one that has caught up votes. It says what it did.
+func (e *Etcd) TendMembers(ctx context.Context, gone func(name string) bool) (string, error) {
+	if e.server == nil {
+		return "", nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, memberTimeout)
+	defer cancel()
+	all, err := e.client.MemberList(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, m := range all.Members {
+		if m.Name != "" && gone(m.Name) {
+			_, err := e.client.MemberRemove(ctx, m.ID)
+			return did("removed", m, err)
+		}
+	}
+	for _, m := range all.Members {
+		if !m.IsLearner || m.Name == "" {
+			continue
+		}
+		if _, err := e.client.MemberPromote(ctx, m.ID); !errors.Is(err, rpctypes.ErrMemberLearnerNotReady) && !unready(err) {
+			return did("votes", m, err)
+		}
+	}
+	return "", nil
+}
+
+// unready says whether a learner has yet to catch up: the embedded client gives
+// the server's own error.
+func unready(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "in sync with leader")
+}
+
+func did(what string, m *etcdserverpb.Member, err error) (string, error) {
+	if err != nil {
+		return "", fmt.Errorf("store: member %s: %w", m.Name, err)
+	}
+	return fmt.Sprintf("%s %s", m.Name, what), nil
+}
+
+// adopt tells the cluster where this member listens, when that has changed: a
+// lone one becomes one that others can reach.
+func (e *Etcd) adopt(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, memberTimeout)
+	defer cancel()
+	all, err := e.client.MemberList(ctx)
+	if err != nil {
+		return err
+	}
+	own := uint64(e.server.Server.MemberID())
+	for _, m := range all.Members {
+		if m.ID == own && !slices.Equal(m.PeerURLs, []string{url}) {
+			_, err := e.client.MemberUpdate(ctx, own, []string{url})
+			return err
+		}
+	}
+	return nil
+}
