@@ -77,15 +77,10 @@ func commands() *cobra.Command {
 	}
 	root.PersistentFlags().String("data", "", "data directory of the deployment (default: holdfast-data here or above)")
 	root.PersistentFlags().String("operator-key", "", "an operator's key file, for operators' verbs (default: the deployment's)")
-<<<<<<< HEAD
 	root.PersistentFlags().StringSlice("operator-socket", nil, "operators' sockets of control-plane nodes, for operators' verbs (default: the deployment's)")
-	root.AddCommand(upCommand(), auditCommand(), canCommand(), downCommand(), envCommand(), execCommand(), serveCommand(), statusCommand(), waitCommand(),
+	root.AddCommand(upCommand(), auditCommand(), canCommand(), downCommand(), drillCommand(), envCommand(), execCommand(), serveCommand(), statusCommand(), waitCommand(),
 		accountCommand(), serviceCommand(), denyCommand(), nodeCommand(), approveCommand(), backupCommand(), policyCommand(), sigv4Command(), versionCommand(),
 		initCommand(), configCommand(), operatorCommand(), etcdCommand())
-=======
-	root.AddCommand(upCommand(), auditCommand(), canCommand(), downCommand(), drillCommand(), envCommand(), execCommand(), serveCommand(), statusCommand(), waitCommand(),
-		accountCommand(), serviceCommand(), denyCommand(), nodeCommand(), approveCommand(), backupCommand(), policyCommand(), sigv4Command(), versionCommand())
->>>>>>> 42e7f8a (holdfast drill: faults from outside, under load with known answers, and a report of what held)
 	return root
 }
 
