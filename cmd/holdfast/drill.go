@@ -69,7 +69,12 @@ func (f *drillFlags) run(cmd *cobra.Command, names []string) error {
 	if f.format != "text" && f.format != "json" {
 		return usage(fmt.Errorf("--format is %q, want text or json", f.format))
 	}
-	layout, key, err := operatorKey(cmd)
+	data, _ := cmd.Flags().GetString("data")
+	layout, err := local.Find(data)
+	if err != nil {
+		return usage(err)
+	}
+	sockets, key, err := operatorKey(cmd)
 	if err != nil {
 		return usage(err)
 	}
@@ -84,7 +89,7 @@ func (f *drillFlags) run(cmd *cobra.Command, names []string) error {
 	if err != nil {
 		return usage(err)
 	}
-	client, err := operator.Dial(layout.OperatorSockets(), key)
+	client, err := operator.Dial(sockets, key)
 	if err != nil {
 		return usage(err)
 	}
