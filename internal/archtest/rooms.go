@@ -40,6 +40,7 @@ var Plan = []Room{
 
 	{Path: "internal/view", Floor: 2, Uses: []string{"policy"}, Modules: []string{"github.com/dchest/siphash", "github.com/tidwall/btree"}},
 	{Path: "internal/managed", Floor: 2},
+	{Path: "internal/clocks", Floor: 2},
 	{Path: "internal/audit", Floor: 2},
 	{Path: "internal/admission", Floor: 2},
 	{Path: "internal/store", Floor: 2, Uses: []string{"internal/view", "internal/audit"}, Modules: []string{"go.etcd.io/etcd", "go.uber.org/zap", "google.golang.org/grpc"}},

@@ -51,6 +51,7 @@ type Control struct {
 	audit     *auditor
 	controls  *controls // the control plane's other nodes
 	operators *operators
+	clock     *clockWatch
 	sequenced bool // whether this node made the newest commit; for committed alone
 }
 
@@ -74,6 +75,10 @@ func (c *Control) Run(ctx context.Context) error {
 			return nil
 		}
 	})
+	group.Go(func() error { return c.clock.run(ctx) })
+	if err := c.servePeers(ctx, group); err != nil { // before anything is committed: the others' clocks are needed for it
+		return err
+	}
 	if err := c.managedPolicies(ctx); err != nil {
 		return errors.Join(err, group.Wait())
 	}
@@ -119,6 +124,8 @@ func (c *Control) open(ctx context.Context) (*store.Etcd, error) {
 		return nil, errors.Join(err, kv.Close(), c.controls.close())
 	}
 	c.sequenced = c.writer.Sequences()
+	c.clock = newClockWatch(c)
+	c.writer.Clock = c.clock.judge
 	c.hub.Start(c.writer.View())
 	return kv, nil
 }
@@ -233,11 +240,8 @@ func (c *Control) heartbeat(ctx context.Context) (*record.Beat, error) {
 	return record.NewBeat(&v.Head, c.keys.ID, clock(), c.keys.HeadKey()), nil
 }
 
-func (c *Control) serve(ctx context.Context, group *errgroup.Group) error {
-	tlsConfig, err := tlsOf(c.Config, c.Log)
-	if err != nil {
-		return err
-	}
+// servePeers answers the other nodes.
+func (c *Control) servePeers(ctx context.Context, group *errgroup.Group) error {
 	table := api.NewTable(iam.Ops(iam.Env{
 		NewAccessKey: func(r record.Reader, account string, now time.Time) (record.AccessKey, string, error) {
 			return c.ring.NewAccessKey(r, account, now)
@@ -257,6 +261,25 @@ func (c *Control) serve(ctx context.Context, group *errgroup.Group) error {
 	peerpb.RegisterControlServer(peers, &controlServer{c: c})
 	c.operators = &operators{c: c, here: &operator.Server{View: c.writer.View, Commit: c.commitOperator, MakeAccount: c.makeAccount, Now: clock, Authorizer: c.front.Authorizer, Log: c.readLog}}
 	operatorpb.RegisterOperatorServer(peers, c.operators)
+	listener, err := c.Inherited.Listener("peer", c.Config.Peer)
+	if err != nil {
+		return err
+	}
+	group.Go(func() error { return peers.Serve(listener) })
+	group.Go(func() error {
+		<-ctx.Done()
+		stopGRPC(peers)
+		return nil
+	})
+	return nil
+}
+
+// serve answers clients and operators.
+func (c *Control) serve(ctx context.Context, group *errgroup.Group) error {
+	tlsConfig, err := tlsOf(c.Config, c.Log)
+	if err != nil {
+		return err
+	}
 	apiListener, err := openAPI(c.Inherited, c.Config)
 	if err != nil {
 		return err
@@ -265,24 +288,11 @@ func (c *Control) serve(ctx context.Context, group *errgroup.Group) error {
 	if err != nil {
 		return err
 	}
-	peerListener, err := c.Inherited.Listener("peer", c.Config.Peer)
-	if err != nil {
-		return err
-	}
 	group.Go(func() error { return serveHTTP(ctx, apiListener, clientTLS(c.front), tlsConfig, c.Log) })
 	group.Go(func() error {
 		return serveHTTP(ctx, admin, adminHandler(ending(c.status, c.Ending), c.metrics), nil, c.Log)
 	})
-	group.Go(func() error { return peers.Serve(peerListener) })
-	if err := c.serveOperators(ctx, group); err != nil {
-		return err
-	}
-	group.Go(func() error {
-		<-ctx.Done()
-		stopGRPC(peers)
-		return nil
-	})
-	return nil
+	return c.serveOperators(ctx, group)
 }
 
 // stopGRPC ends a gRPC server: streams have no end of their own.
@@ -351,6 +361,9 @@ func (c *Control) status() Status {
 	if v != nil {
 		s.fill(v)
 		s.Sequencer, s.Term = v.Head.Node, v.Head.Term
+		if err := c.clock.judge(); err != nil {
+			s.Why = err.Error()
+		}
 		if c.writer.Sequences() { // the set is the sequencer's
 			s.InSync, s.Missing = c.hub.Members()
 		}

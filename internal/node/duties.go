@@ -19,6 +19,9 @@ func (c *Control) sequencing(ctx context.Context, pause time.Duration) bool {
 	return ctx.Err() == nil
 }
 
+// unavailablePause is how long the store is given before it is asked again.
+const unavailablePause = 200 * time.Millisecond
+
 // managedGroup bounds how many of AWS's policies one system commit writes.
 const managedGroup = 100
 
@@ -38,7 +41,11 @@ func (c *Control) managedPolicies(ctx context.Context) error {
 			sleep(ctx, knownPause)
 			continue
 		}
-		if err := c.writePolicies(ctx, due[:min(managedGroup, len(due))]); err != nil && !errors.Is(err, store.ErrMoved) {
+		switch err := c.writePolicies(ctx, due[:min(managedGroup, len(due))]); {
+		case errors.Is(err, store.ErrUnavailable):
+			c.Log.Warn("AWS's managed policies are not written yet", "reason", err)
+			sleep(ctx, unavailablePause)
+		case err != nil && !errors.Is(err, store.ErrMoved):
 			return err
 		}
 	}

@@ -89,6 +89,7 @@ func (c *Control) gauges(v *authn.Verifier) {
 	m.ofVerifier(v)
 	m.gauge("holdfast_ready", "1 if the node is ready.", func() float64 { return boolean(c.writer.View() != nil) })
 	m.gauge("holdfast_sequences", "1 if this node made the newest commit that it knows of: it is the one that commits.", func() float64 { return boolean(c.writer.Sequences()) })
+	m.gauge("holdfast_clock_believed", "1 if this node's time may stand on a commit.", func() float64 { return boolean(c.clock.judge() == nil) })
 	m.gauge("holdfast_connected", "1 if the store answered when it was asked last.", func() float64 { return boolean(c.writer.Reachable()) })
 	m.gauge("holdfast_log_bytes", "Size of the log that the store keeps.", func() float64 { _, n := c.writer.LogSize(); return float64(n) })
 	m.gauge("holdfast_log_limit_bytes", "Size beyond which the log is trimmed; at twice it only what reduces is written, at three times nothing.", func() float64 { return float64(c.writer.LogLimit()) })

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -241,6 +242,29 @@ func TestAFullDiskRefusesWritesButNotWhatReduces(t *testing.T) {
 	c.Reduces = true
 	if o := w.Do(context.Background(), c); o.Err != nil {
 		t.Errorf("%v", o.Err)
+	}
+}
+
+func TestANodeWhoseClockIsNotBelievedCommitsNothing(t *testing.T) {
+	w := writer(t, &store.Memory{})
+	var wrong atomic.Bool
+	w.Clock = func() error {
+		if wrong.Load() {
+			return errors.New("its clock was set")
+		}
+		return nil
+	}
+	running(t, w)
+	before := w.Do(context.Background(), counter("a"))
+	wrong.Store(true)
+	c := counter("b")
+	c.Reduces = true
+	if o := w.Do(context.Background(), c); !errors.Is(o.Err, store.ErrUnavailable) || !strings.Contains(o.Err.Error(), "its clock was set") {
+		t.Errorf("%v", o.Err)
+	}
+	wrong.Store(false)
+	if o := w.Do(context.Background(), counter("b")); o.Err != nil || o.Index != before.Index+1 {
+		t.Errorf("%v at %d", o.Err, o.Index)
 	}
 }
 

@@ -34,6 +34,9 @@ type Writer struct {
 	Floor uint64
 	// LogBytes bounds the kept log; 0 means a quarter of DefaultQuota.
 	LogBytes int64
+	// Clock says why this node's time may not stand on a commit now; nil: it
+	// always may.
+	Clock func() error
 	// Audited is the last index that the audit sink has; the log is not
 	// trimmed past it. Nil: nothing waits.
 	Audited func() uint64
@@ -226,8 +229,15 @@ func (w *Writer) drain(ctx context.Context) {
 	}
 }
 
-// submit refuses what the disk has no room for; the machine takes the rest.
+// submit refuses what the disk has no room for, and everything while this node's
+// clock is not believed; the machine takes the rest.
 func (w *Writer) submit(ctx context.Context, c *Call) {
+	if w.Clock != nil {
+		if err := w.Clock(); err != nil {
+			c.done <- Outcome{Err: fmt.Errorf("%w: this node commits nothing now: %w", ErrUnavailable, err)}
+			return
+		}
+	}
 	if full := w.fullness(); full == 2 || full == 1 && !c.Reduces {
 		c.done <- Outcome{Err: fmt.Errorf("%w: the control plane's disk is almost full, or its audit does not follow", ErrUnavailable)}
 		return

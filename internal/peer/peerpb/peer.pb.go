@@ -965,6 +965,86 @@ func (*ReportReply) Descriptor() ([]byte, []int) {
 	return file_peer_proto_rawDescGZIP(), []int{15}
 }
 
+type ClockRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClockRequest) Reset() {
+	*x = ClockRequest{}
+	mi := &file_peer_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClockRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClockRequest) ProtoMessage() {}
+
+func (x *ClockRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClockRequest.ProtoReflect.Descriptor instead.
+func (*ClockRequest) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{16}
+}
+
+type ClockReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TimeUs        int64                  `protobuf:"varint,1,opt,name=time_us,json=timeUs,proto3" json:"time_us,omitempty"` // microseconds since 1970
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClockReply) Reset() {
+	*x = ClockReply{}
+	mi := &file_peer_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClockReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClockReply) ProtoMessage() {}
+
+func (x *ClockReply) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClockReply.ProtoReflect.Descriptor instead.
+func (*ClockReply) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ClockReply) GetTimeUs() int64 {
+	if x != nil {
+		return x.TimeUs
+	}
+	return 0
+}
+
 var File_peer_proto protoreflect.FileDescriptor
 
 const file_peer_proto_rawDesc = "" +
@@ -1028,14 +1108,19 @@ const file_peer_proto_rawDesc = "" +
 	"\rReportRequest\x12\x12\n" +
 	"\x04uses\x18\x01 \x03(\fR\x04uses\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\"\r\n" +
-	"\vReportReply2B\n" +
+	"\vReportReply\"\x0e\n" +
+	"\fClockRequest\"%\n" +
+	"\n" +
+	"ClockReply\x12\x17\n" +
+	"\atime_us\x18\x01 \x01(\x03R\x06timeUs2B\n" +
 	"\x04Feed\x12:\n" +
-	"\x06Follow\x12\x14.holdfast.peer.v1.Up\x1a\x16.holdfast.peer.v1.Down(\x010\x012\xb9\x02\n" +
+	"\x06Follow\x12\x14.holdfast.peer.v1.Up\x1a\x16.holdfast.peer.v1.Down(\x010\x012\x80\x03\n" +
 	"\aControl\x12B\n" +
 	"\x04Join\x12\x1d.holdfast.peer.v1.JoinRequest\x1a\x1b.holdfast.peer.v1.JoinReply\x12G\n" +
 	"\x05Relay\x12\x1e.holdfast.peer.v1.RelayRequest\x1a\x1c.holdfast.peer.v1.RelayReply0\x01\x12W\n" +
 	"\vPublishKeys\x12$.holdfast.peer.v1.PublishKeysRequest\x1a\".holdfast.peer.v1.PublishKeysReply\x12H\n" +
-	"\x06Report\x12\x1f.holdfast.peer.v1.ReportRequest\x1a\x1d.holdfast.peer.v1.ReportReplyB7Z5github.com/holdfast-iam/holdfast/internal/peer/peerpbb\x06proto3"
+	"\x06Report\x12\x1f.holdfast.peer.v1.ReportRequest\x1a\x1d.holdfast.peer.v1.ReportReply\x12E\n" +
+	"\x05Clock\x12\x1e.holdfast.peer.v1.ClockRequest\x1a\x1c.holdfast.peer.v1.ClockReplyB7Z5github.com/holdfast-iam/holdfast/internal/peer/peerpbb\x06proto3"
 
 var (
 	file_peer_proto_rawDescOnce sync.Once
@@ -1049,7 +1134,7 @@ func file_peer_proto_rawDescGZIP() []byte {
 	return file_peer_proto_rawDescData
 }
 
-var file_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_peer_proto_goTypes = []any{
 	(*Up)(nil),                 // 0: holdfast.peer.v1.Up
 	(*Hello)(nil),              // 1: holdfast.peer.v1.Hello
@@ -1067,6 +1152,8 @@ var file_peer_proto_goTypes = []any{
 	(*PublishKeysReply)(nil),   // 13: holdfast.peer.v1.PublishKeysReply
 	(*ReportRequest)(nil),      // 14: holdfast.peer.v1.ReportRequest
 	(*ReportReply)(nil),        // 15: holdfast.peer.v1.ReportReply
+	(*ClockRequest)(nil),       // 16: holdfast.peer.v1.ClockRequest
+	(*ClockReply)(nil),         // 17: holdfast.peer.v1.ClockReply
 }
 var file_peer_proto_depIdxs = []int32{
 	1,  // 0: holdfast.peer.v1.Up.hello:type_name -> holdfast.peer.v1.Hello
@@ -1081,13 +1168,15 @@ var file_peer_proto_depIdxs = []int32{
 	10, // 9: holdfast.peer.v1.Control.Relay:input_type -> holdfast.peer.v1.RelayRequest
 	12, // 10: holdfast.peer.v1.Control.PublishKeys:input_type -> holdfast.peer.v1.PublishKeysRequest
 	14, // 11: holdfast.peer.v1.Control.Report:input_type -> holdfast.peer.v1.ReportRequest
-	2,  // 12: holdfast.peer.v1.Feed.Follow:output_type -> holdfast.peer.v1.Down
-	8,  // 13: holdfast.peer.v1.Control.Join:output_type -> holdfast.peer.v1.JoinReply
-	11, // 14: holdfast.peer.v1.Control.Relay:output_type -> holdfast.peer.v1.RelayReply
-	13, // 15: holdfast.peer.v1.Control.PublishKeys:output_type -> holdfast.peer.v1.PublishKeysReply
-	15, // 16: holdfast.peer.v1.Control.Report:output_type -> holdfast.peer.v1.ReportReply
-	12, // [12:17] is the sub-list for method output_type
-	7,  // [7:12] is the sub-list for method input_type
+	16, // 12: holdfast.peer.v1.Control.Clock:input_type -> holdfast.peer.v1.ClockRequest
+	2,  // 13: holdfast.peer.v1.Feed.Follow:output_type -> holdfast.peer.v1.Down
+	8,  // 14: holdfast.peer.v1.Control.Join:output_type -> holdfast.peer.v1.JoinReply
+	11, // 15: holdfast.peer.v1.Control.Relay:output_type -> holdfast.peer.v1.RelayReply
+	13, // 16: holdfast.peer.v1.Control.PublishKeys:output_type -> holdfast.peer.v1.PublishKeysReply
+	15, // 17: holdfast.peer.v1.Control.Report:output_type -> holdfast.peer.v1.ReportReply
+	17, // 18: holdfast.peer.v1.Control.Clock:output_type -> holdfast.peer.v1.ClockReply
+	13, // [13:19] is the sub-list for method output_type
+	7,  // [7:13] is the sub-list for method input_type
 	7,  // [7:7] is the sub-list for extension type_name
 	7,  // [7:7] is the sub-list for extension extendee
 	0,  // [0:7] is the sub-list for field type_name
@@ -1111,7 +1200,7 @@ func file_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peer_proto_rawDesc), len(file_peer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -125,6 +125,7 @@ const (
 	Control_Relay_FullMethodName       = "/holdfast.peer.v1.Control/Relay"
 	Control_PublishKeys_FullMethodName = "/holdfast.peer.v1.Control/PublishKeys"
 	Control_Report_FullMethodName      = "/holdfast.peer.v1.Control/Report"
+	Control_Clock_FullMethodName       = "/holdfast.peer.v1.Control/Clock"
 )
 
 // ControlClient is the client API for Control service.
@@ -139,6 +140,8 @@ type ControlClient interface {
 	Relay(ctx context.Context, in *RelayRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RelayReply], error)
 	PublishKeys(ctx context.Context, in *PublishKeysRequest, opts ...grpc.CallOption) (*PublishKeysReply, error)
 	Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportReply, error)
+	// Clock tells what the node's clock shows.
+	Clock(ctx context.Context, in *ClockRequest, opts ...grpc.CallOption) (*ClockReply, error)
 }
 
 type controlClient struct {
@@ -198,6 +201,16 @@ func (c *controlClient) Report(ctx context.Context, in *ReportRequest, opts ...g
 	return out, nil
 }
 
+func (c *controlClient) Clock(ctx context.Context, in *ClockRequest, opts ...grpc.CallOption) (*ClockReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ClockReply)
+	err := c.cc.Invoke(ctx, Control_Clock_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ControlServer is the server API for Control service.
 // All implementations must embed UnimplementedControlServer
 // for forward compatibility.
@@ -210,6 +223,8 @@ type ControlServer interface {
 	Relay(*RelayRequest, grpc.ServerStreamingServer[RelayReply]) error
 	PublishKeys(context.Context, *PublishKeysRequest) (*PublishKeysReply, error)
 	Report(context.Context, *ReportRequest) (*ReportReply, error)
+	// Clock tells what the node's clock shows.
+	Clock(context.Context, *ClockRequest) (*ClockReply, error)
 	mustEmbedUnimplementedControlServer()
 }
 
@@ -231,6 +246,9 @@ func (UnimplementedControlServer) PublishKeys(context.Context, *PublishKeysReque
 }
 func (UnimplementedControlServer) Report(context.Context, *ReportRequest) (*ReportReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Report not implemented")
+}
+func (UnimplementedControlServer) Clock(context.Context, *ClockRequest) (*ClockReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Clock not implemented")
 }
 func (UnimplementedControlServer) mustEmbedUnimplementedControlServer() {}
 func (UnimplementedControlServer) testEmbeddedByValue()                 {}
@@ -318,6 +336,24 @@ func _Control_Report_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Control_Clock_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ClockRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServer).Clock(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Control_Clock_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServer).Clock(ctx, req.(*ClockRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Control_ServiceDesc is the grpc.ServiceDesc for Control service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -336,6 +372,10 @@ var Control_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Report",
 			Handler:    _Control_Report_Handler,
+		},
+		{
+			MethodName: "Clock",
+			Handler:    _Control_Clock_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
