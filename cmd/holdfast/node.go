@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/operator"
@@ -14,7 +15,7 @@ func nodeCommand() *cobra.Command {
 	return cmd
 }
 
-const nodeHeader = "ID\tROLE\tREGION\tZONE\tJOINED\tSTATE"
+const nodeHeader = "ID\tROLE\tREGION\tZONE\tFORMAT\tJOINED\tSTATE"
 
 func nodeRows(list ...operator.NodeLine) (rows [][]string) {
 	for _, n := range list {
@@ -22,7 +23,7 @@ func nodeRows(list ...operator.NodeLine) (rows [][]string) {
 		if n.Fenced {
 			state = "fenced"
 		}
-		rows = append(rows, []string{n.ID, n.Role, n.Region, n.Zone, n.Joined.Std().Format(time.RFC3339), state})
+		rows = append(rows, []string{n.ID, n.Role, n.Region, n.Zone, strconv.Itoa(n.Format), n.Joined.Std().Format(time.RFC3339), state})
 	}
 	return rows
 }

@@ -35,6 +35,9 @@ func execute(cmd *cobra.Command, name string, arguments, out any) error {
 	return told(cmd, name, r, err)
 }
 
+// readCommand lists the operators' commands, beside the lists, that change nothing.
+var readCommand = map[string]bool{"can": true, "node.exposed": true, "node.pins": true, "account.freshness": true}
+
 // told says what became of a command.
 func told(cmd *cobra.Command, name string, r *operatorpb.Result, err error) error {
 	if errors.Is(err, operator.ErrUnreachable) || errors.Is(err, operator.ErrUnconfirmed) {
@@ -43,7 +46,7 @@ func told(cmd *cobra.Command, name string, r *operatorpb.Result, err error) erro
 	if err != nil {
 		return usage(err)
 	}
-	if name != "can" && name != "node.exposed" && name != "node.pins" && !strings.HasSuffix(name, ".list") {
+	if !readCommand[name] && !strings.HasSuffix(name, ".list") {
 		where := "on every node"
 		if len(r.Missing) > 0 {
 			where = "not yet on " + strings.Join(r.Missing, ", ")
@@ -228,6 +231,6 @@ func accountCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return execute(cmd, "account.delete", map[string]string{"id": args[0]}, &struct{}{})
 		}}
-	cmd.AddCommand(create, list, remove)
+	cmd.AddCommand(create, list, remove, newAccountFreshness())
 	return cmd
 }

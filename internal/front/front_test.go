@@ -252,6 +252,19 @@ func TestARequestWaitsForTheRevisionThatItDemands(t *testing.T) {
 	}
 }
 
+func TestARequestIsRefusedWhereItsAccountDemandsAYoungerView(t *testing.T) {
+	w := newWorld(t)
+	w.change(func(tx record.Tx) error {
+		return record.Put(tx, record.Freshnesses, &record.Freshness{Account: account, Rules: []record.FreshRule{{Action: "iam:Get*", Within: 30}}})
+	})
+	for age, code := range map[time.Duration]string{30 * time.Second: "", 31 * time.Second: "ServiceUnavailable"} {
+		w.Age = func(time.Time) time.Duration { return age }
+		if r := w.do(w.get("x")); codeOf(r) != code {
+			t.Errorf("%s: %d %s", age, r.Code, r.Body)
+		}
+	}
+}
+
 func TestAPresignedRequestMayOnlyReadAndForFifteenMinutes(t *testing.T) {
 	w := newWorld(t)
 	for _, x := range []struct {

@@ -13,6 +13,7 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/admission"
 	"github.com/holdfast-iam/holdfast/internal/api"
 	"github.com/holdfast-iam/holdfast/internal/authn"
+	"github.com/holdfast-iam/holdfast/internal/authz"
 	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/fault"
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -153,6 +154,9 @@ func (q *request) execute() error {
 	if err := q.authenticate(); err != nil {
 		return err
 	}
+	if err := q.fresh(); err != nil {
+		return err
+	}
 	in := reflect.New(q.op.In).Interface()
 	if err := q.h.Operations.codec[q.op].decode.Decode(q.form, in); err != nil {
 		return err
@@ -161,6 +165,14 @@ func (q *request) execute() error {
 		return q.write(in)
 	}
 	return q.answerRead(in)
+}
+
+// fresh refuses what the caller's account wants answered from a younger view.
+func (q *request) fresh() error {
+	if q.caller == nil {
+		return nil
+	}
+	return authz.Fresh(q.view, q.caller.Account, q.op.Action(), q.h.Age(q.h.Now()))
 }
 
 // read takes the body in, within its limit, and parses signature and form.

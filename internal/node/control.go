@@ -82,6 +82,7 @@ func (c *Control) Run(ctx context.Context) error {
 	if err := c.managedPolicies(ctx); err != nil {
 		return errors.Join(err, group.Wait())
 	}
+	group.Go(func() error { return c.announce(ctx) })
 	group.Go(func() error { return c.markKnown(ctx) })
 	group.Go(func() error { return c.renewKeys(ctx) })
 	group.Go(func() error { return c.tendMembers(ctx) })

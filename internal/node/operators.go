@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -44,6 +45,9 @@ func (c *Control) commitOperator(ctx context.Context, ch operator.Change) (opera
 		}
 		return record.Marshal(record.Private{Caller: ch.By, Operation: ch.Operation, Request: json.RawMessage(ch.Request)})
 	}})
+	if errors.Is(o.Err, store.ErrFormat) {
+		return operator.Done{}, &operator.Refused{Reason: "nothing was changed, " + o.Err.Error() + "; upgrade them first, or fence those that are gone"}
+	}
 	if o.Err != nil {
 		return operator.Done{}, o.Err
 	}

@@ -78,6 +78,7 @@ func (r *Region) Run(ctx context.Context) error {
 	if err := r.firstView(ctx); err != nil {
 		return errors.Join(err, group.Wait())
 	}
+	group.Go(func() error { return r.announce(ctx) })
 	group.Go(func() error { return r.publishKeys(ctx) })
 	group.Go(func() error { return r.reportUses(ctx) })
 	if err := r.serve(ctx, group); err != nil {

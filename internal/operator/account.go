@@ -104,6 +104,7 @@ func deleteAccount(in *idIn, _ signers, tx record.Tx, _ time.Time) (any, error) 
 		return nil, refuse("account %s still holds %s: delete what is in it first", in.ID, left)
 	}
 	record.Delete(tx, record.Accounts, a)
+	record.Delete(tx, record.Freshnesses, &record.Freshness{Account: a.ID})
 	// With its keys goes everything that is sealed under them: a later account
 	// of the same id opens nothing of this one's.
 	var keys []*record.AccountKey

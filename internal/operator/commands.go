@@ -33,6 +33,10 @@ func (s *Server) command(c *operatorpb.Command, by signers) (*command, error) {
 		return reads(c, listAccounts)
 	case "account.delete":
 		return reduces(c, by, deleteAccount)
+	case "account.freshness":
+		return asks(c, func(in *idIn, v *view.View) (any, error) { return showFreshness(in, v) })
+	case "account.demand":
+		return adds(c, by, setFreshness)
 	case "service.create":
 		return adds(c, by, createService)
 	case "service.list":

@@ -41,6 +41,7 @@ var mayCall = map[string][]string{
 	"/holdfast.peer.v1.Control/Relay":       {record.RegionNode, record.ControlNode},
 	"/holdfast.peer.v1.Control/PublishKeys": {record.RegionNode, record.ControlNode},
 	"/holdfast.peer.v1.Control/Report":      {record.RegionNode, record.ControlNode},
+	"/holdfast.peer.v1.Control/Announce":    {record.RegionNode, record.ControlNode},
 	"/holdfast.peer.v1.Control/Clock":       {record.ControlNode},
 
 	"/holdfast.operator.v1.Operator/Execute": {record.ControlNode}, // signed by the operator all the same

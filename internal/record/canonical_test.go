@@ -90,6 +90,7 @@ func TestCanonicalJSONIsTheLibrarys(t *testing.T) {
 	canonical(t, InstanceProfiles)
 	canonical(t, Policies)
 	canonical(t, KeyUses)
+	canonical(t, Freshnesses)
 }
 
 // FuzzStored reads stored forms by both ways: what is taken as canonical must

@@ -58,6 +58,7 @@ func TestEveryVersionEverWrittenIsReadAndNoneChangesSilently(t *testing.T) {
 	golden(t, Operators)
 	golden(t, Nodes)
 	golden(t, Regions)
+	golden(t, Freshnesses)
 	golden(t, RegionKeys)
 	golden(t, AccountKeys)
 	golden(t, OpeningKeys)

@@ -53,6 +53,24 @@ type Account struct {
 	Regions  []string    `json:"regions,omitempty"` // opt-in Regions it has enabled
 }
 
+// Freshness is what an account demands of the view that answers for it: none
+// demands nothing, and a Region that is cut off goes on answering.
+type Freshness struct {
+	Account string      `json:"account"`
+	Rules   []FreshRule `json:"rules"`
+}
+
+// FreshRule demands a view younger than Within seconds for an action, which may
+// end in a star: "iam:*", "storage:Delete*", "*".
+type FreshRule struct {
+	Action string `json:"action"`
+	Within int    `json:"within"`
+}
+
+// Freshnesses is the kind of Freshness; an account has one at most.
+var Freshnesses = &Kind[Freshness]{Name: "freshness", Version: 1, Since: map[int]int{1: 2},
+	ID: func(f *Freshness) (string, string) { return f.Account, "rules" }}
+
 var (
 	// AccountByAlias finds an account by its sign-in alias.
 	AccountByAlias = &Index[Account]{Name: "account.alias", Terms: func(a *Account) []string {

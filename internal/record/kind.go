@@ -56,6 +56,9 @@ type Kind[R any] struct {
 	ID      func(*R) (account, id string)
 	// Upgrade turns the stored form of version n into that of n+1.
 	Upgrade map[int]func(json.RawMessage) (json.RawMessage, error)
+	// Since is the format whose nodes read a stored version, by version; one that
+	// is not listed every node reads. It is for what restricts: see FormatOf.
+	Since map[int]int
 	// Documents lists the policy documents inside, for compiling ahead of use.
 	Documents func(*R) []string
 	Indexes   []*Index[R]

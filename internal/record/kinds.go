@@ -22,6 +22,7 @@ type Form struct {
 	terms   func(e *Entry) ([]Term, error)
 	docs    func(e *Entry) []string
 	kind    reflect.Type
+	since   map[int]int
 	indexes []string // names, hot ones with a star
 }
 
@@ -29,7 +30,7 @@ type Form struct {
 var Forms = []*Form{
 	form(Geneses), form(Operators), form(Nodes), form(Regions), form(RegionKeys), form(AccountKeys),
 	form(OpeningKeys), form(SigningKeys), form(Services), form(Denials), form(Accounts), form(Users),
-	form(Groups), form(Roles), form(InstanceProfiles), form(Policies), form(KeyUses),
+	form(Groups), form(Roles), form(InstanceProfiles), form(Policies), form(KeyUses), form(Freshnesses),
 }
 
 var formByName = func() map[string]*Form {
@@ -105,7 +106,7 @@ func form[R any](k *Kind[R]) *Form {
 		}
 		indexes = append(indexes, name)
 	}
-	return &Form{Name: k.Name, Version: k.Version, kind: reflect.TypeFor[R](), indexes: indexes,
+	return &Form{Name: k.Name, Version: k.Version, kind: reflect.TypeFor[R](), since: k.Since, indexes: indexes,
 		prepare: func(key Key, value []byte) (string, bool) { return prepare(k, key, value) },
 		stored: func(e *Entry) ([]byte, error) {
 			return k.stored(e.Packed)

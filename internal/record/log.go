@@ -13,10 +13,6 @@ import (
 	"time"
 )
 
-// Format is the highest format of batches and records that this build reads
-// and writes. Its history: 1, 2026-11, the first.
-const Format = 1
-
 // Hash is a SHA-256 digest; its text form is hex.
 type Hash [32]byte
 

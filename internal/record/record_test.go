@@ -67,6 +67,7 @@ func TestEveryKindPacksAndComesBackToTheSameBytes(t *testing.T) {
 	survives(t, InstanceProfiles)
 	survives(t, Policies)
 	survives(t, KeyUses)
+	survives(t, Freshnesses)
 }
 
 func TestAValueOfANewerReleaseKeepsItsBytes(t *testing.T) {

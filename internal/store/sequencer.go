@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/failpoint"
@@ -40,6 +41,10 @@ var ErrOut = errors.New("store: this node may not commit what follows its own fe
 // ErrBroken says that the log does not continue what this node holds: it has
 // been trimmed meanwhile, or is damaged. The node has to start anew.
 var ErrBroken = errors.New("store: the log does not continue what this node holds")
+
+// ErrFormat says that nodes in force do not read what would be written: upgrade
+// them first, or fence those that are gone.
+var ErrFormat = errors.New("store: nodes that do not read format")
 
 // Call is one change that somebody asks for.
 type Call struct {
@@ -137,6 +142,7 @@ type flight struct {
 	value   record.LogValue
 	stored  []byte
 	next    *view.View
+	format  int      // of the log with this group
 	answers []Answer // of calls that committed
 	idle    []Answer // of calls that changed nothing: good once this is settled
 	moved   []Answer // of calls that another node is to be asked for
@@ -228,7 +234,7 @@ func (s *Sequencer) group(now time.Time) []any {
 	if failpoint.On(failpoint.CommitTimeBack) {
 		at = now.UnixMilli()
 	}
-	f := &flight{}
+	f := &flight{format: s.view.Head.Format}
 	pending := s.view.Begin()
 	index, chain, size := s.view.Head.Index, s.view.Head.Chain, 0
 	for n := 0; n < maxGroup && size < maxGroupBytes && f.ops < maxGroupOps; n++ {
@@ -254,7 +260,7 @@ func (s *Sequencer) group(now time.Time) []any {
 		if !s.unknown {
 			return append(out, answers(f.idle)...) // settled: nothing was in doubt
 		}
-		rec := s.fence(index+1, at)
+		rec := s.fence(index+1, at, f.format)
 		index++
 		chain = record.Link(chain, rec.Public, sha256.Sum256(rec.Private))
 		f.value.Records = append(f.value.Records, rec)
@@ -268,7 +274,7 @@ func (s *Sequencer) launch(f *flight, pending *view.Pending, index uint64, chain
 	if !s.Sequences() {
 		head.Term++ // the take-over
 	}
-	head.Index, head.Chain, head.Time, head.Format, head.Node = index, chain, at, record.Format, s.Node
+	head.Index, head.Chain, head.Time, head.Format, head.Node = index, chain, at, f.format, s.Node
 	head.State = state.Digest()
 	s.Sign(&head)
 	f.value.Head = head
@@ -310,14 +316,33 @@ func (s *Sequencer) apply(f *flight, pending *view.Pending, c *Call, index uint6
 		f.idle = append(f.idle, Answer{c, Outcome{Err: ErrOut, View: s.view}})
 		return record.Logged{}, false
 	}
+	format := max(f.format, record.FormatOf(changes))
+	if err := readable(fork, changes, f.format, format); err != nil {
+		f.idle = append(f.idle, Answer{c, Outcome{Err: err, View: s.view}})
+		return record.Logged{}, false
+	}
 	f.ops += len(changes)
-	public := (&record.Public{Index: index, Time: at, Format: record.Format, Call: c.ID, Changes: changes}).Append(nil)
+	f.format = format
+	public := (&record.Public{Index: index, Time: at, Format: format, Call: c.ID, Changes: changes}).Append(nil)
 	pending.Adopt(fork)
 	f.answers = append(f.answers, Answer{c, Outcome{Index: index}})
 	if c.ID != "" {
 		f.ids = append(f.ids, seen{c.ID, index, at})
 	}
 	return record.Logged{Public: public, Private: private}, true
+}
+
+// readable refuses what raises the log's format while a node in force does not
+// read it, and a node that does not read the log.
+func readable(r record.Reader, changes []record.Change, old, format int) error {
+	if format == old && !touchesNodes(changes) {
+		return nil
+	}
+	behind, err := record.Behind(r, format)
+	if err == nil && len(behind) > 0 {
+		err = fmt.Errorf("%w %d: %s", ErrFormat, format, strings.Join(behind, ", "))
+	}
+	return err
 }
 
 func touchesNodes(changes []record.Change) bool {
@@ -338,8 +363,8 @@ func (s *Sequencer) find(f *flight, id string) (seen, bool) {
 }
 
 // fence is an empty record: its commit, or refusal, settles the one before.
-func (s *Sequencer) fence(index uint64, at int64) record.Logged {
-	public := (&record.Public{Index: index, Time: at, Format: record.Format}).Append(nil)
+func (s *Sequencer) fence(index uint64, at int64, format int) record.Logged {
+	public := (&record.Public{Index: index, Time: at, Format: format}).Append(nil)
 	private, _ := record.Marshal(record.Private{Caller: s.Node, Operation: "fence"})
 	return record.Logged{Public: public, Private: private}
 }

@@ -268,6 +268,55 @@ func TestANodeWhoseClockIsNotBelievedCommitsNothing(t *testing.T) {
 	}
 }
 
+func TestTheFormatIsRaisedWhenSomethingNeedsItAndEveryNodeReadsIt(t *testing.T) {
+	w := writer(t, &store.Memory{})
+	running(t, w)
+	change := func(do func(tx record.Tx) error) error {
+		return w.System(context.Background(), "test", false, func(tx record.Tx, _ time.Time) error { return do(tx) }).Err
+	}
+	node := func(id string, format int, fenced bool) func(tx record.Tx) error {
+		return func(tx record.Tx) error {
+			return record.Put(tx, record.Nodes, &record.Node{ID: id, Role: record.RegionNode, Region: "r", Invite: []byte(id), Format: format, Fenced: fenced})
+		}
+	}
+	fresh := func(tx record.Tx) error {
+		return record.Put(tx, record.Freshnesses, &record.Freshness{Account: "1", Rules: []record.FreshRule{{Action: "*", Within: 5}}})
+	}
+	for _, id := range nodes {
+		if err := change(func(tx record.Tx) error {
+			n, err := record.Get(tx, record.Nodes, record.None, id)
+			if err != nil {
+				return err
+			}
+			n.Format = record.Format
+			return record.Put(tx, record.Nodes, n)
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := change(node("old", 1, false)); err != nil || w.View().Head.Format != record.FirstFormat {
+		t.Fatalf("%v at format %d", err, w.View().Head.Format)
+	}
+	if err := change(fresh); !errors.Is(err, store.ErrFormat) || !strings.Contains(err.Error(), "2: old") {
+		t.Errorf("while one node does not read it: %v", err)
+	}
+	if err := change(node("old", 1, true)); err != nil {
+		t.Fatal(err)
+	}
+	if err := change(fresh); err != nil || w.View().Head.Format != 2 {
+		t.Errorf("%v at format %d", err, w.View().Head.Format)
+	}
+	if o := w.Do(context.Background(), counter("a")); o.Err != nil || w.View().Head.Format != 2 {
+		t.Errorf("what came after it: %v at format %d", o.Err, w.View().Head.Format)
+	}
+	if err := change(node("late", 1, false)); !errors.Is(err, store.ErrFormat) {
+		t.Errorf("a node that does not read the log: %v", err)
+	}
+	if err := change(node("late", 2, false)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestALinearizableReadSeesEveryAcknowledgedWrite(t *testing.T) {
 	w := writer(t, &store.Memory{})
 	running(t, w)

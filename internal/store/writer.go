@@ -105,7 +105,7 @@ func (w *Writer) LogSize() (first uint64, bytes int64) { return w.first.Load(), 
 
 // Genesis makes the first commit of a new lineage.
 func (w *Writer) Genesis(ctx context.Context, g *record.Genesis, changes []record.Change) error {
-	head := record.Head{Cluster: g.Cluster, Lineage: g.Lineage, Format: record.Format}
+	head := record.Head{Cluster: g.Cluster, Lineage: g.Lineage, Format: record.FirstFormat}
 	w.start(NewSequencer(w.Node, w.Sign, &view.View{State: view.Empty(g.HashSeed), Head: head}, nil))
 	call := &Call{Insist: true, Apply: func(tx record.Tx, _ time.Time, _ uint64) ([]byte, error) {
 		for _, c := range changes {

@@ -66,6 +66,21 @@ func TestADoorHoldsNoSlotWhileItSendsOrWaits(t *testing.T) {
 	}
 }
 
+func TestAQuestionIsRefusedWhereTheResourcesAccountDemandsAYoungerView(t *testing.T) {
+	w := newWorld(t)
+	ask := func() string { return w.post("/access/v1/evaluation", question).Body.String() }
+	w.Decider.Age = func(time.Time) time.Duration { return time.Minute }
+	if said := ask(); strings.Contains(said, "ServiceUnavailable") {
+		t.Errorf("without a rule: %s", said)
+	}
+	w.change(func(tx record.Tx) error {
+		return record.Put(tx, record.Freshnesses, &record.Freshness{Account: account, Rules: []record.FreshRule{{Action: "storage:*", Within: 30}}})
+	})
+	if said := ask(); !strings.Contains(said, "ServiceUnavailable") || !strings.Contains(said, "younger than 30s") {
+		t.Errorf("with one: %s", said)
+	}
+}
+
 // looking counts the slots that are taken while an answer is sent.
 type looking struct {
 	http.ResponseWriter

@@ -265,6 +265,9 @@ func (d *Decider) authorize(ctx context.Context, v *view.View, a *Asker, q *Ques
 	if !serves(a.Service, question.Account) {
 		return nil, fault.AccessDenied.Errorf("Service %s does not serve account %s.", a.Service.Name, question.Account)
 	}
+	if err := d.fresh(v, subject.Account, &question); err != nil {
+		return nil, err
+	}
 	if q.ResourcePolicy != "" {
 		if question.ResourcePolicy, err = resourcePolicy(q.ResourcePolicy); err != nil {
 			return nil, err
@@ -280,6 +283,17 @@ func (d *Decider) authorize(ctx context.Context, v *view.View, a *Asker, q *Ques
 	}
 	out := d.answer(v, a, subject, proven, &question, decision)
 	return out, d.explain(v, a, &question, considered, out)
+}
+
+// fresh refuses what the subject's account, or the resource's, wants answered from
+// a younger view.
+func (d *Decider) fresh(v *view.View, subject string, q *authz.Question) error {
+	age := d.Age(d.Now())
+	err := authz.Fresh(v, subject, q.Action, age)
+	if err == nil && q.Account != subject {
+		err = authz.Fresh(v, q.Account, q.Action, age)
+	}
+	return err
 }
 
 // inDoubt is an error where a view that is behind what the subject's session

@@ -1045,6 +1045,94 @@ func (x *ClockReply) GetTimeUs() int64 {
 	return 0
 }
 
+type AnnounceRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Format        int32                  `protobuf:"varint,1,opt,name=format,proto3" json:"format,omitempty"` // the highest that the node reads
+	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`      // whose it is, when a control-plane node hands it on
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnnounceRequest) Reset() {
+	*x = AnnounceRequest{}
+	mi := &file_peer_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnnounceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnnounceRequest) ProtoMessage() {}
+
+func (x *AnnounceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnnounceRequest.ProtoReflect.Descriptor instead.
+func (*AnnounceRequest) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *AnnounceRequest) GetFormat() int32 {
+	if x != nil {
+		return x.Format
+	}
+	return 0
+}
+
+func (x *AnnounceRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+type AnnounceReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnnounceReply) Reset() {
+	*x = AnnounceReply{}
+	mi := &file_peer_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnnounceReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnnounceReply) ProtoMessage() {}
+
+func (x *AnnounceReply) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnnounceReply.ProtoReflect.Descriptor instead.
+func (*AnnounceReply) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{19}
+}
+
 var File_peer_proto protoreflect.FileDescriptor
 
 const file_peer_proto_rawDesc = "" +
@@ -1112,14 +1200,19 @@ const file_peer_proto_rawDesc = "" +
 	"\fClockRequest\"%\n" +
 	"\n" +
 	"ClockReply\x12\x17\n" +
-	"\atime_us\x18\x01 \x01(\x03R\x06timeUs2B\n" +
+	"\atime_us\x18\x01 \x01(\x03R\x06timeUs\"=\n" +
+	"\x0fAnnounceRequest\x12\x16\n" +
+	"\x06format\x18\x01 \x01(\x05R\x06format\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\"\x0f\n" +
+	"\rAnnounceReply2B\n" +
 	"\x04Feed\x12:\n" +
-	"\x06Follow\x12\x14.holdfast.peer.v1.Up\x1a\x16.holdfast.peer.v1.Down(\x010\x012\x80\x03\n" +
+	"\x06Follow\x12\x14.holdfast.peer.v1.Up\x1a\x16.holdfast.peer.v1.Down(\x010\x012\xd0\x03\n" +
 	"\aControl\x12B\n" +
 	"\x04Join\x12\x1d.holdfast.peer.v1.JoinRequest\x1a\x1b.holdfast.peer.v1.JoinReply\x12G\n" +
 	"\x05Relay\x12\x1e.holdfast.peer.v1.RelayRequest\x1a\x1c.holdfast.peer.v1.RelayReply0\x01\x12W\n" +
 	"\vPublishKeys\x12$.holdfast.peer.v1.PublishKeysRequest\x1a\".holdfast.peer.v1.PublishKeysReply\x12H\n" +
-	"\x06Report\x12\x1f.holdfast.peer.v1.ReportRequest\x1a\x1d.holdfast.peer.v1.ReportReply\x12E\n" +
+	"\x06Report\x12\x1f.holdfast.peer.v1.ReportRequest\x1a\x1d.holdfast.peer.v1.ReportReply\x12N\n" +
+	"\bAnnounce\x12!.holdfast.peer.v1.AnnounceRequest\x1a\x1f.holdfast.peer.v1.AnnounceReply\x12E\n" +
 	"\x05Clock\x12\x1e.holdfast.peer.v1.ClockRequest\x1a\x1c.holdfast.peer.v1.ClockReplyB7Z5github.com/holdfast-iam/holdfast/internal/peer/peerpbb\x06proto3"
 
 var (
@@ -1134,7 +1227,7 @@ func file_peer_proto_rawDescGZIP() []byte {
 	return file_peer_proto_rawDescData
 }
 
-var file_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_peer_proto_goTypes = []any{
 	(*Up)(nil),                 // 0: holdfast.peer.v1.Up
 	(*Hello)(nil),              // 1: holdfast.peer.v1.Hello
@@ -1154,6 +1247,8 @@ var file_peer_proto_goTypes = []any{
 	(*ReportReply)(nil),        // 15: holdfast.peer.v1.ReportReply
 	(*ClockRequest)(nil),       // 16: holdfast.peer.v1.ClockRequest
 	(*ClockReply)(nil),         // 17: holdfast.peer.v1.ClockReply
+	(*AnnounceRequest)(nil),    // 18: holdfast.peer.v1.AnnounceRequest
+	(*AnnounceReply)(nil),      // 19: holdfast.peer.v1.AnnounceReply
 }
 var file_peer_proto_depIdxs = []int32{
 	1,  // 0: holdfast.peer.v1.Up.hello:type_name -> holdfast.peer.v1.Hello
@@ -1168,15 +1263,17 @@ var file_peer_proto_depIdxs = []int32{
 	10, // 9: holdfast.peer.v1.Control.Relay:input_type -> holdfast.peer.v1.RelayRequest
 	12, // 10: holdfast.peer.v1.Control.PublishKeys:input_type -> holdfast.peer.v1.PublishKeysRequest
 	14, // 11: holdfast.peer.v1.Control.Report:input_type -> holdfast.peer.v1.ReportRequest
-	16, // 12: holdfast.peer.v1.Control.Clock:input_type -> holdfast.peer.v1.ClockRequest
-	2,  // 13: holdfast.peer.v1.Feed.Follow:output_type -> holdfast.peer.v1.Down
-	8,  // 14: holdfast.peer.v1.Control.Join:output_type -> holdfast.peer.v1.JoinReply
-	11, // 15: holdfast.peer.v1.Control.Relay:output_type -> holdfast.peer.v1.RelayReply
-	13, // 16: holdfast.peer.v1.Control.PublishKeys:output_type -> holdfast.peer.v1.PublishKeysReply
-	15, // 17: holdfast.peer.v1.Control.Report:output_type -> holdfast.peer.v1.ReportReply
-	17, // 18: holdfast.peer.v1.Control.Clock:output_type -> holdfast.peer.v1.ClockReply
-	13, // [13:19] is the sub-list for method output_type
-	7,  // [7:13] is the sub-list for method input_type
+	18, // 12: holdfast.peer.v1.Control.Announce:input_type -> holdfast.peer.v1.AnnounceRequest
+	16, // 13: holdfast.peer.v1.Control.Clock:input_type -> holdfast.peer.v1.ClockRequest
+	2,  // 14: holdfast.peer.v1.Feed.Follow:output_type -> holdfast.peer.v1.Down
+	8,  // 15: holdfast.peer.v1.Control.Join:output_type -> holdfast.peer.v1.JoinReply
+	11, // 16: holdfast.peer.v1.Control.Relay:output_type -> holdfast.peer.v1.RelayReply
+	13, // 17: holdfast.peer.v1.Control.PublishKeys:output_type -> holdfast.peer.v1.PublishKeysReply
+	15, // 18: holdfast.peer.v1.Control.Report:output_type -> holdfast.peer.v1.ReportReply
+	19, // 19: holdfast.peer.v1.Control.Announce:output_type -> holdfast.peer.v1.AnnounceReply
+	17, // 20: holdfast.peer.v1.Control.Clock:output_type -> holdfast.peer.v1.ClockReply
+	14, // [14:21] is the sub-list for method output_type
+	7,  // [7:14] is the sub-list for method input_type
 	7,  // [7:7] is the sub-list for extension type_name
 	7,  // [7:7] is the sub-list for extension extendee
 	0,  // [0:7] is the sub-list for field type_name
@@ -1200,7 +1297,7 @@ func file_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peer_proto_rawDesc), len(file_peer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

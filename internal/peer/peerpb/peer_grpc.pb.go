@@ -125,6 +125,7 @@ const (
 	Control_Relay_FullMethodName       = "/holdfast.peer.v1.Control/Relay"
 	Control_PublishKeys_FullMethodName = "/holdfast.peer.v1.Control/PublishKeys"
 	Control_Report_FullMethodName      = "/holdfast.peer.v1.Control/Report"
+	Control_Announce_FullMethodName    = "/holdfast.peer.v1.Control/Announce"
 	Control_Clock_FullMethodName       = "/holdfast.peer.v1.Control/Clock"
 )
 
@@ -140,6 +141,8 @@ type ControlClient interface {
 	Relay(ctx context.Context, in *RelayRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RelayReply], error)
 	PublishKeys(ctx context.Context, in *PublishKeysRequest, opts ...grpc.CallOption) (*PublishKeysReply, error)
 	Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportReply, error)
+	// Announce tells which format the node reads.
+	Announce(ctx context.Context, in *AnnounceRequest, opts ...grpc.CallOption) (*AnnounceReply, error)
 	// Clock tells what the node's clock shows.
 	Clock(ctx context.Context, in *ClockRequest, opts ...grpc.CallOption) (*ClockReply, error)
 }
@@ -201,6 +204,16 @@ func (c *controlClient) Report(ctx context.Context, in *ReportRequest, opts ...g
 	return out, nil
 }
 
+func (c *controlClient) Announce(ctx context.Context, in *AnnounceRequest, opts ...grpc.CallOption) (*AnnounceReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AnnounceReply)
+	err := c.cc.Invoke(ctx, Control_Announce_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *controlClient) Clock(ctx context.Context, in *ClockRequest, opts ...grpc.CallOption) (*ClockReply, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ClockReply)
@@ -223,6 +236,8 @@ type ControlServer interface {
 	Relay(*RelayRequest, grpc.ServerStreamingServer[RelayReply]) error
 	PublishKeys(context.Context, *PublishKeysRequest) (*PublishKeysReply, error)
 	Report(context.Context, *ReportRequest) (*ReportReply, error)
+	// Announce tells which format the node reads.
+	Announce(context.Context, *AnnounceRequest) (*AnnounceReply, error)
 	// Clock tells what the node's clock shows.
 	Clock(context.Context, *ClockRequest) (*ClockReply, error)
 	mustEmbedUnimplementedControlServer()
@@ -246,6 +261,9 @@ func (UnimplementedControlServer) PublishKeys(context.Context, *PublishKeysReque
 }
 func (UnimplementedControlServer) Report(context.Context, *ReportRequest) (*ReportReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Report not implemented")
+}
+func (UnimplementedControlServer) Announce(context.Context, *AnnounceRequest) (*AnnounceReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Announce not implemented")
 }
 func (UnimplementedControlServer) Clock(context.Context, *ClockRequest) (*ClockReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Clock not implemented")
@@ -336,6 +354,24 @@ func _Control_Report_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Control_Announce_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AnnounceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServer).Announce(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Control_Announce_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServer).Announce(ctx, req.(*AnnounceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Control_Clock_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ClockRequest)
 	if err := dec(in); err != nil {
@@ -372,6 +408,10 @@ var Control_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Report",
 			Handler:    _Control_Report_Handler,
+		},
+		{
+			MethodName: "Announce",
+			Handler:    _Control_Announce_Handler,
 		},
 		{
 			MethodName: "Clock",
