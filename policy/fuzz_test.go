@@ -9,17 +9,55 @@ import (
 	naive "github.com/holdfast-iam/holdfast/policy/internal/literal"
 )
 
-// seeds are documents that between them hold every element; the engine makes the rest.
-var seeds = []string{
-	`{"Version":"2012-10-17","Id":"i","Statement":[{"Sid":"s","Effect":"Allow","Action":"s3:Get*","Resource":"arn:aws:s3:::b/${aws:username, 'x'}"}]}`,
-	`{"Statement":{"Effect":"Deny","NotAction":["a:?","b:*"],"NotResource":"arn:aws","NotPrincipal":{"AWS":["*","111122223333"],"Service":"s.amazonaws.com"}}}`,
-	`{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{"StringLike":{"k:v":["a*","?é","${*}"]},"Null":{"k:n":true}}}}`,
-	`{"Version":"2008-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"ForAllValues:NumericLessThanIfExists":{"k:v":[1.5,"2"]},"ForAnyValue:DateEquals":{"k:v":"2020-01-01"}}}}`,
-	`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"IpAddress":{"k:v":"10.0.0.0/8"},"ArnNotLike":{"k:v":"arn:*:*:*:*:*"},"BinaryEquals":{"k:v":"YQ=="},"Bool":{"k:v":"${k:v}"}}}}`,
+// The engine of go test -fuzz spends a tenth of a millisecond on every input, twenty times what a document takes to
+// parse. So an input stands for a burst: itself and its neighbours, which a random source makes that the input seeds.
+// What failed once fails again from the engine's input alone, and an input is interesting if any of its burst is.
+
+// burst is how many executions an input comes to; scripts/policy-fuzz.sh reads the number here.
+const burst = 64
+
+// eachNeighbour calls try with a text and its neighbours, a burst of them.
+func eachNeighbour(text string, try func(text string)) {
+	r, b := naive.Source(text), naive.BaseOf(text)
+	try(text)
+	for range burst - 1 {
+		try(b.Neighbour(r))
+	}
+}
+
+// eachUsable calls use with a text and neighbours until it had use for count of them. Where nothing near is of use, as
+// no document, neighbours of a seed follow, and at last the seed, which always is.
+func eachUsable(r *rand.Rand, text string, count int, use func(text string) bool) {
+	b := naive.BaseOf(text)
+	for range count {
+		for tries := 1; !use(text); tries++ {
+			text = b.Neighbour(r)
+			if tries%6 == 0 {
+				text = naive.Seeds[r.IntN(len(naive.Seeds))]
+				b = naive.BaseOf(text)
+			}
+		}
+		text = b.Neighbour(r)
+	}
+}
+
+func TestEveryThirdNeighbourOfADocumentIsADocument(t *testing.T) {
+	parsed, seen := 0, map[string]bool{}
+	for _, text := range naive.Seeds {
+		eachNeighbour(text, func(near string) {
+			seen[near] = true
+			if _, err := Parse([]byte(near)); err == nil {
+				parsed++
+			}
+		})
+	}
+	if made := burst * len(naive.Seeds); parsed < made/3 || len(seen) < made*9/10 {
+		t.Errorf("of %d neighbours %d parse, %d are different", made, parsed, len(seen))
+	}
 }
 
 func FuzzParse(f *testing.F) {
-	for _, text := range seeds {
+	for _, text := range naive.Seeds {
 		f.Add([]byte(text))
 	}
 	f.Add([]byte(`{"Statement":[{"Sid":"\ud83d\ude00\u0000"}]}x`))
@@ -49,11 +87,11 @@ func parsesOrSaysWhere(t *testing.T, text string) {
 }
 
 func FuzzValidate(f *testing.F) {
-	for i, text := range seeds {
+	for i, text := range naive.Seeds {
 		f.Add(text, uint8(i+1))
 	}
 	f.Fuzz(func(t *testing.T, text string, kind uint8) {
-		eachUsable(source(text), text, burst, func(text string) bool {
+		eachUsable(naive.Source(text), text, burst, func(text string) bool {
 			d, err := Parse([]byte(text))
 			if err != nil {
 				return false
@@ -88,15 +126,15 @@ func FuzzMatch(f *testing.F) {
 	f.Add("*?é*a", "xéa")
 	f.Add("a:*:?:d*:e:*x", "a:b:c:d:e:f:x")
 	f.Fuzz(func(t *testing.T, wanted, found string) {
-		r := source(wanted, found)
-		wanted = fit(wanted, 100)
-		matchesAsTheLiteralOne(t, wanted, fit(found, 200))
+		r := naive.Source(wanted, found)
+		wanted = naive.Fit(wanted, 100)
+		matchesAsTheLiteralOne(t, wanted, naive.Fit(found, 200))
 		for n := range burst - 1 {
 			pattern := wanted
 			for range n % 4 {
-				pattern = fit(cut(r, pattern), 100)
+				pattern = naive.Fit(naive.Cut(r, pattern), 100)
 			}
-			matchesAsTheLiteralOne(t, pattern, fit(meeting(r, pattern), 200))
+			matchesAsTheLiteralOne(t, pattern, naive.Fit(naive.Meeting(r, pattern), 200))
 		}
 	})
 }
@@ -125,12 +163,12 @@ const steps = budget / 10
 // FuzzDecide gives a document to both evaluators, as a policy of the identity, of the resource and of the organization,
 // and makes requests of what stands in it.
 func FuzzDecide(f *testing.F) {
-	for _, text := range seeds {
+	for _, text := range naive.Seeds {
 		f.Add(text, "s3:GetObject", "arn:aws:s3:::b/a", "v", "w")
 	}
 	f.Fuzz(func(t *testing.T, text, action, resource, one, two string) {
-		r := source(text, action, resource, one, two)
-		given := []string{fit(action, 40), fit(resource, 80), fit(one, 40), fit(two, 40)}
+		r := naive.Source(text, action, resource, one, two)
+		given := []string{naive.Fit(action, 40), naive.Fit(resource, 80), naive.Fit(one, 40), naive.Fit(two, 40)}
 		e := new(evaluation) // used again, as those of the pool
 		eachUsable(r, text, burst/perDocument, func(text string) bool {
 			w, ok := readTwice(text)
@@ -155,7 +193,7 @@ type twice struct {
 
 func readTwice(text string) (*twice, bool) {
 	d, err := Parse([]byte(text))
-	if err != nil || len(text) > 2*longest {
+	if err != nil || len(text) > 2*naive.Longest {
 		return nil, false
 	}
 	other, err := naive.ReadPolicies([]byte(`{"identity":[{"document":` + text + `}],"resource":[{"document":` + text + `}],"serviceControl":[[{"document":` + text + `}]]}`))
@@ -206,7 +244,7 @@ func (w *twice) ask(r *rand.Rand, given []string) *question {
 		if len(patterns) == 0 || r.IntN(8) == 0 {
 			return given
 		}
-		return fit(meeting(r, pick(r, patterns)), 80)
+		return naive.Fit(naive.Meeting(r, patterns[r.IntN(len(patterns))]), 80)
 	}
 	var fill []string // what stands for variables
 	for _, key := range w.keys {
@@ -224,7 +262,7 @@ func (w *twice) ask(r *rand.Rand, given []string) *question {
 	}
 	q.literal.Action = near(w.actions, given[0])
 	if q.literal.Resource = near(w.resources, given[1]); strings.Contains(q.literal.Resource, "${") {
-		q.literal.Resource = fit(strings.NewReplacer(fill...).Replace(q.literal.Resource), 200)
+		q.literal.Resource = naive.Fit(strings.NewReplacer(fill...).Replace(q.literal.Resource), 200)
 	}
 	q.compiled.Action, q.compiled.Resource = q.literal.Action, q.literal.Resource
 	return q

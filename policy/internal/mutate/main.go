@@ -3,92 +3,140 @@
 //
 // Invariant: the tree is never touched; a mutant exists in an overlay only.
 //
-//	go run ./policy/internal/mutate [-every N] [-from K] [-timeout 60s] [-results FILE]
+// To compile and link a program for each of two thousand mutants takes hours.
+// So one program has nearly all of them, each behind a number that the
+// environment gives; only what cannot stand behind one, as a constant, gets a
+// program of its own.
+//
+//	go run ./policy/internal/mutate [-workers N] [-results FILE] [NAME.go...]
 package main
 
 import (
 	"bufio"
-	"context"
-	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"os"
-	"os/exec"
-	"path/filepath"
+	"slices"
 	"strings"
-	"time"
+	"sync"
 )
 
-// mutant is one change: the bytes from start to end of a file become text.
-type mutant struct {
-	file       string
-	line       int
-	start, end int
-	text       string
-	says       string
-}
-
-// id names a mutant in the results.
-func (m *mutant) id() string { return fmt.Sprintf("%s:%d %s", filepath.Base(m.file), m.line, m.says) }
-
-// swaps are the operators that are exchanged.
-var swaps = map[token.Token]string{
-	token.EQL: "!=", token.NEQ: "==", token.LSS: "<=", token.LEQ: "<", token.GTR: ">=", token.GEQ: ">",
-	token.LAND: "||", token.LOR: "&&", token.ADD: "-", token.SUB: "+",
-}
-
 func main() {
-	every := flag.Int("every", 1, "take every N-th mutant")
-	from := flag.Int("from", 0, "the first of them")
-	timeout := flag.Duration("timeout", time.Minute, "for the tests of one mutant")
-	results := flag.String("results", "", "append what became of each to this file, and skip those that stand there")
+	workers := flag.Int("workers", 1, "how many are tried at once")
+	results := flag.String("results", "/dev/stdout", "write what became of each to this file, and try only those that do not stand there")
 	flag.Parse()
-	if err := run(*every, *from, *timeout, *results); err != nil {
+	if err := run(*workers, *results, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(every, from int, timeout time.Duration, results string) error {
-	mutants, err := find("policy")
+func run(workers int, results string, files []string) error {
+	p, err := load("policy")
 	if err != nil {
 		return err
 	}
-	seen, out := map[string]bool{}, os.Stdout
-	if results != "" {
-		if seen, err = read(results); err != nil {
-			return err
-		}
-		if out, err = os.OpenFile(results, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
-			return err
-		}
-		defer out.Close()
+	work, err := os.MkdirTemp("", "mutants")
+	if err != nil {
+		return err
 	}
-	for i := from; i < len(mutants); i += every {
-		m := &mutants[i]
-		if seen[m.id()] {
-			continue
-		}
-		fate, err := m.try(timeout)
-		if err != nil {
-			return err
-		}
-		if _, err := fmt.Fprintf(out, "%s\t%s\n", fate, m.id()); err != nil {
-			return err
+	defer os.RemoveAll(work)
+	c := &campaign{pack: p, mutants: p.mutants(), work: work, results: results}
+	if c.fates, err = read(results); err != nil {
+		return err
+	}
+	if err := c.build(); err != nil {
+		return err
+	}
+	var group sync.WaitGroup
+	next := make(chan *mutant)
+	for range workers {
+		group.Go(func() {
+			for m := range next {
+				fate, err := c.try(m)
+				c.note(m, fate, err)
+			}
+		})
+	}
+	for _, m := range c.mutants {
+		if c.fates[m.id()] == "" && (len(files) == 0 || slices.Contains(files, m.file.name)) {
+			next <- m
 		}
 	}
-	return nil
+	close(next)
+	group.Wait()
+	return c.failed
 }
 
-// read returns the mutants that a file of results has.
-func read(name string) (map[string]bool, error) {
-	seen := map[string]bool{}
+// campaign is the mutants of a package and what became of them.
+type campaign struct {
+	pack    *pack
+	mutants []*mutant
+	work    string // directory of what is built
+	all     string // the program that has all guarded mutants
+	results string
+
+	lock   sync.Mutex
+	fates  map[string]string // by id
+	failed error
+}
+
+// try says what becomes of one mutant.
+func (c *campaign) try(m *mutant) (fate string, err error) {
+	if m.broken {
+		return "no program", nil
+	}
+	if m.number > 0 {
+		fate, _, err = test(c.all, m.number)
+		return fate, err
+	}
+	binary, err := c.pack.build(c.work, fmt.Sprintf("alone%d", m.place), map[string]string{m.file.path: m.file.replaced(m.start, m.end, m.text)})
+	if err != nil {
+		return "", err
+	}
+	defer os.Remove(binary)
+	fate, _, err = test(binary, 0)
+	return fate, err
+}
+
+// build makes the program of the guarded mutants, which must pass the tests as long as none is tried.
+func (c *campaign) build() (err error) {
+	if c.all, err = c.pack.build(c.work, "all", c.pack.guard(c.mutants)); err != nil {
+		return err
+	}
+	fate, said, err := test(c.all, 0)
+	if err == nil && fate != survived {
+		err = errors.New("the tests fail without a mutant:\n" + said)
+	}
+	return err
+}
+
+// note keeps what became of a mutant, and writes all results in the order of the text. What is no mutant any more is
+// forgotten.
+func (c *campaign) note(m *mutant, fate string, err error) {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	if err != nil {
+		c.failed = errors.Join(c.failed, fmt.Errorf("%s: %w", m.id(), err))
+		return
+	}
+	c.fates[m.id()] = fate
+	var b strings.Builder
+	for _, m := range c.mutants {
+		if fate := c.fates[m.id()]; fate != "" {
+			fmt.Fprintf(&b, "%s\t%s\n", fate, m.id())
+		}
+	}
+	c.failed = errors.Join(c.failed, os.WriteFile(c.results, []byte(b.String()), 0o644))
+}
+
+// read returns the results that a file has.
+func read(name string) (map[string]string, error) {
+	fates := map[string]string{}
 	f, err := os.Open(name)
-	if os.IsNotExist(err) {
-		return seen, nil
+	if errors.Is(err, os.ErrNotExist) {
+		return fates, nil
 	}
 	if err != nil {
 		return nil, err
@@ -96,119 +144,9 @@ func read(name string) (map[string]bool, error) {
 	defer f.Close()
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
-		if _, id, ok := strings.Cut(lines.Text(), "\t"); ok {
-			seen[id] = true
+		if fate, id, ok := strings.Cut(lines.Text(), "\t"); ok {
+			fates[id] = fate
 		}
 	}
-	return seen, lines.Err()
-}
-
-// find lists all mutants of a package in the order of its text.
-func find(dir string) (all []mutant, err error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range files {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		text, err := os.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		set := token.NewFileSet()
-		parsed, err := parser.ParseFile(set, name, text, 0)
-		if err != nil {
-			return nil, err
-		}
-		ast.Inspect(parsed, func(n ast.Node) bool {
-			if n != nil {
-				for _, m := range mutate(set, string(text), n) {
-					m.file = name
-					all = append(all, m)
-				}
-			}
-			return true
-		})
-	}
-	return all, nil
-}
-
-// mutate lists the changes of one node.
-func mutate(set *token.FileSet, text string, n ast.Node) (list []mutant) {
-	add := func(from, to token.Pos, with, says string) {
-		list = append(list, mutant{line: set.Position(from).Line, start: set.Position(from).Offset, end: set.Position(to).Offset, text: with, says: says})
-	}
-	source := func(n ast.Node) string { return text[set.Position(n.Pos()).Offset:set.Position(n.End()).Offset] }
-	switch n := n.(type) {
-	case *ast.BinaryExpr:
-		if with, ok := swaps[n.Op]; ok {
-			add(n.OpPos, n.OpPos+token.Pos(len(n.Op.String())), with, fmt.Sprintf("%q: %s becomes %s", source(n), n.Op, with))
-		}
-		if n.Op == token.LAND || n.Op == token.LOR {
-			add(n.Pos(), n.End(), source(n.X), fmt.Sprintf("%q: the right side is dropped", source(n)))
-			add(n.Pos(), n.End(), source(n.Y), fmt.Sprintf("%q: the left side is dropped", source(n)))
-		}
-	case *ast.UnaryExpr:
-		if n.Op == token.NOT {
-			add(n.Pos(), n.End(), source(n.X), fmt.Sprintf("%q: not is dropped", source(n)))
-		}
-	case *ast.BasicLit:
-		if n.Kind == token.INT && len(n.Value) < 9 {
-			add(n.Pos(), n.End(), "("+n.Value+"+1)", fmt.Sprintf("%s becomes one more", n.Value))
-		}
-	case *ast.Ident:
-		if n.Name == "true" || n.Name == "false" {
-			add(n.Pos(), n.End(), map[string]string{"true": "false", "false": "true"}[n.Name], n.Name+" becomes its contrary")
-		}
-	case *ast.AssignStmt:
-		if n.Tok == token.ADD_ASSIGN || n.Tok == token.SUB_ASSIGN || n.Tok == token.ASSIGN && len(n.Lhs) == 1 {
-			add(n.Pos(), n.End(), "_ = "+source(n.Rhs[0]), fmt.Sprintf("%q is dropped", source(n)))
-		}
-	}
-	return list
-}
-
-// try runs the tests with one mutant.
-func (m *mutant) try(timeout time.Duration) (fate string, err error) {
-	dir, err := os.MkdirTemp("", "mutant")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(dir)
-	text, err := os.ReadFile(m.file)
-	if err != nil {
-		return "", err
-	}
-	original, err := filepath.Abs(m.file)
-	if err != nil {
-		return "", err
-	}
-	changed := filepath.Join(dir, "mutant.go")
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {original: changed}})
-	if err != nil {
-		return "", err
-	}
-	if err := os.WriteFile(changed, []byte(string(text[:m.start])+m.text+string(text[m.end:])), 0o600); err != nil {
-		return "", err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600); err != nil {
-		return "", err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), timeout+time.Minute)
-	defer cancel()
-	test := exec.CommandContext(ctx, "go", "test", "-overlay", filepath.Join(dir, "overlay.json"), "-failfast", "-timeout", timeout.String(),
-		"-skip", "^TestEveryPolicyThatAWSManages", "./policy") // it is long, and what it finds the comparison finds
-	test.Env = append(os.Environ(), "HOLDFAST_POLICY_CASES=20000")
-	said, err := test.CombinedOutput()
-	switch {
-	case err == nil:
-		return "survived", nil
-	case strings.Contains(string(said), "[build failed]"):
-		return "no program", nil
-	case strings.Contains(string(said), "panic: test timed out"):
-		return "killed by time", nil
-	}
-	return "killed", nil
+	return fates, lines.Err()
 }
