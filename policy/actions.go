@@ -141,6 +141,7 @@ func (a *actions) add(chain int32, set []uint64) {
 // actionsBuilder makes the index of a policy.
 type actionsBuilder struct {
 	actions
+	texts
 	known map[string]int32 // place by what is written and by what it folds to: of a key, from 0, or below 0 of a pattern
 }
 
@@ -148,7 +149,7 @@ type actionsBuilder struct {
 func (b *actionsBuilder) list(action string, statement int) {
 	at, known := b.known[action]
 	if !known {
-		at = b.place(fold(action))
+		at = b.place(b.fold(action))
 		b.known[action] = at
 	}
 	if at >= 0 {
@@ -164,7 +165,7 @@ func (b *actionsBuilder) place(text string) int32 {
 	if at, known := b.known[text]; known {
 		return at
 	}
-	p := compilePattern(text, true, false, false)
+	p := b.compilePattern(text, true, false, false)
 	service := serviceOf(p.text)
 	if p.shape == exact {
 		b.key(service)

@@ -41,3 +41,20 @@ func TestDecidingManyResourcesAllocatesNothingForEach(t *testing.T) {
 		t.Errorf("%v allocations for %d resources, %d allowed", n, len(resources), allowed)
 	}
 }
+
+func TestReadingAndCompilingADocumentAllocatesLittle(t *testing.T) {
+	text := []byte(`{"Version":"2012-10-17","Statement":[
+		{"Sid":"Read","Effect":"Allow","Action":["s3:GetObject","s3:ListBucket","s3:GetObject*"],"Resource":["arn:aws:s3:::data/*","arn:aws:s3:::*/home/${aws:username}/*"]},
+		{"Sid":"Write","Effect":"Allow","Action":"s3:Put*","Resource":"arn:aws:s3:::*","Condition":{"IpAddress":{"aws:SourceIp":["10.0.0.0/16","10.1.0.0/16"]},"StringLike":{"aws:username":"u*"}}},
+		{"Sid":"Tls","Effect":"Deny","Action":"*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}`)
+	n := testing.AllocsPerRun(100, func() {
+		d, err := Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		Compile(d)
+	})
+	if n > 32 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -27,9 +27,9 @@ type test struct {
 	keyName    string // as written, as the operator's name
 }
 
-// splitOperator reads [ForAllValues:|ForAnyValue:]Name[IfExists].
+// splitOperator reads [ForAllValues:|ForAnyValue:]Name[IfExists], folded.
 func splitOperator(name string) (base string, q quantifier, ifExists, ok bool) {
-	base = fold(name)
+	base = name
 	if rest, found := strings.CutPrefix(base, "forallvalues:"); found {
 		base, q = rest, forAll
 	} else if rest, found := strings.CutPrefix(base, "foranyvalue:"); found {
@@ -43,16 +43,20 @@ func splitOperator(name string) (base string, q quantifier, ifExists, ok bool) {
 	return base, q, ifExists, ok
 }
 
-func compileCondition(c condition, withVariables bool) test {
-	base, q, ifExists, ok := splitOperator(c.operator)
-	key := fold(c.key)
-	t := test{name: c.operator, key: key, mark: markOf(key), keyName: c.key, quantifier: q, ifExists: ifExists, bad: !ok}
+func (c *compiler) condition(from *condition) test {
+	c.folded = c.folded[:0]
+	for i := 0; i < len(from.operator); i++ {
+		c.folded = append(c.folded, lower(from.operator[i]))
+	}
+	base, q, ifExists, ok := splitOperator(view(c.folded))
+	key := c.fold(from.key)
+	t := test{name: from.operator, key: key, mark: markOf(key), keyName: from.key, quantifier: q, ifExists: ifExists, bad: !ok}
 	if !ok {
 		return t
 	}
 	if base == nullOperator {
-		t.null, t.bad = true, len(c.values) == 0
-		for _, v := range c.values {
+		t.null, t.bad = true, len(from.values) == 0
+		for _, v := range from.values {
 			flag, ok := toFlag(v)
 			t.bad = t.bad || !ok
 			t.wantNull, t.wantValue = t.wantNull || flag, t.wantValue || !flag
@@ -61,7 +65,7 @@ func compileCondition(c condition, withVariables bool) test {
 	}
 	op := operators[base]
 	t.negated = op.negated
-	t.match, ok = op.compile(c.values, withVariables)
+	t.match, ok = op.compile(c, from.values)
 	t.bad = !ok
 	return t
 }

@@ -36,7 +36,7 @@ type matcher func(e *evaluation, value string) verdict
 // values; false: one of them is none of the operator's.
 type operator struct {
 	negated bool
-	compile func(values []string, variables bool) (matcher, bool)
+	compile func(c *compiler, values []string) (matcher, bool)
 }
 
 // operators by folded name, without IfExists and set prefix (IAM User Guide,
@@ -75,16 +75,15 @@ const nullOperator = "null"
 // manyTexts is how many plain texts are looked up rather than gone through.
 const manyTexts = 12
 
-func compileEqual(values []string, withVariables bool) (matcher, bool) {
-	list := patterns(values, false, withVariables, false)
-	if len(list) == 1 && list[0].shape == exact {
-		text := list[0].text
+func compileEqual(c *compiler, values []string) (matcher, bool) {
+	if len(values) == 1 && !strings.Contains(values[0], "${") {
+		text := values[0]
 		return func(e *evaluation, value string) verdict {
 			e.left -= 8
 			return verdictOf(text == value)
 		}, true
 	}
-	set, rest := split(list)
+	set, rest := split(c.values(values, false, false))
 	return func(e *evaluation, value string) verdict {
 		if e.oneOf(set, value) {
 			return yes
@@ -124,16 +123,22 @@ func split(list []pattern) (map[string]bool, []pattern) {
 	return set, rest
 }
 
-func patterns(values []string, wildcards, withVariables, arn bool) []pattern {
-	list := make([]pattern, len(values))
+// values compiles those of a condition on texts.
+func (c *compiler) values(values []string, wildcards, arn bool) []pattern {
+	start, end := len(c.operands), len(c.operands)+len(values)
+	if end > cap(c.operands) {
+		c.operands, start, end = make([]pattern, 0, len(values)), 0, len(values)
+	}
+	c.operands = c.operands[:end]
+	list := c.operands[start:end:end]
 	for i, v := range values {
-		list[i] = compilePattern(v, wildcards, withVariables, arn)
+		list[i] = c.compilePattern(v, wildcards, c.variables, arn)
 	}
 	return list
 }
 
-func compileEqualFold(values []string, withVariables bool) (matcher, bool) {
-	list := patterns(values, false, withVariables, false)
+func compileEqualFold(c *compiler, values []string) (matcher, bool) {
+	list := c.values(values, false, false)
 	return func(e *evaluation, value string) verdict {
 		for i := range list {
 			e.left -= 8
@@ -147,12 +152,9 @@ func compileEqualFold(values []string, withVariables bool) (matcher, bool) {
 	}, true
 }
 
-// sameFolded compares without regard to ASCII case, and no other: U+017F and
-// U+212A do not meet s and k.
+// sameFolded compares texts of one length without regard to ASCII case, and no
+// other: U+017F and U+212A do not meet s and k.
 func sameFolded(a, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
 	for i := 0; i < len(a); i++ {
 		if lower(a[i]) != lower(b[i]) {
 			return false
@@ -168,8 +170,8 @@ func lower(c byte) byte {
 	return c
 }
 
-func compileLike(values []string, withVariables bool) (matcher, bool) {
-	set, rest := split(patterns(values, true, withVariables, false))
+func compileLike(c *compiler, values []string) (matcher, bool) {
+	set, rest := split(c.values(values, true, false))
 	return func(e *evaluation, value string) verdict {
 		if e.oneOf(set, value) {
 			return yes
@@ -184,8 +186,8 @@ func compileLike(values []string, withVariables bool) (matcher, bool) {
 }
 
 // compileARN compares ARNs part by part. A value that is no ARN matches none.
-func compileARN(values []string, withVariables bool) (matcher, bool) {
-	list := patterns(values, true, withVariables, true)
+func compileARN(c *compiler, values []string) (matcher, bool) {
+	list := c.values(values, true, true)
 	readable := true
 	for i := range list {
 		p := &list[i]
@@ -223,18 +225,18 @@ func lessOrEqual(order int) bool    { return order <= 0 }
 func greater(order int) bool        { return order > 0 }
 func greaterOrEqual(order int) bool { return order >= 0 }
 
-func numbers(holds func(order int) bool) func([]string, bool) (matcher, bool) {
+func numbers(holds func(order int) bool) func(*compiler, []string) (matcher, bool) {
 	return ordered(toNumber, (*evaluation).number, decimal.compare, holds)
 }
 
-func dates(holds func(order int) bool) func([]string, bool) (matcher, bool) {
+func dates(holds func(order int) bool) func(*compiler, []string) (matcher, bool) {
 	return ordered(toDate, (*evaluation).date, time.Time.Compare, holds)
 }
 
 // ordered is an operator on numbers or dates: read reads the policy's values,
 // and of the request's.
-func ordered[T any](read func(string) (T, bool), of func(*evaluation, string) (T, bool), compare func(value, operand T) int, holds func(order int) bool) func([]string, bool) (matcher, bool) {
-	return func(values []string, _ bool) (matcher, bool) {
+func ordered[T any](read func(string) (T, bool), of func(*evaluation, string) (T, bool), compare func(value, operand T) int, holds func(order int) bool) func(*compiler, []string) (matcher, bool) {
+	return func(_ *compiler, values []string) (matcher, bool) {
 		list, ok := parsed(values, read)
 		return func(e *evaluation, value string) verdict {
 			e.left -= len(list) * len(value) / 8
@@ -260,11 +262,12 @@ func among[T any](e *evaluation, list []T, readable bool, met func(T) bool) verd
 }
 
 // compileFlags is Bool, which alone of the typed operators takes variables.
-func compileFlags(values []string, withVariables bool) (matcher, bool) {
+func compileFlags(c *compiler, values []string) (matcher, bool) {
 	var written [2]bool // whether false and true are among the values
 	var rest []pattern
 	readable := true
-	for _, p := range patterns(values, false, withVariables, false) {
+	for _, v := range values {
+		p := c.compilePattern(v, false, c.variables, false)
 		if p.shape != exact {
 			rest = append(rest, p)
 			continue
@@ -296,7 +299,7 @@ func at(flag bool) int {
 	return 0
 }
 
-func compileBinaries(values []string, _ bool) (matcher, bool) {
+func compileBinaries(_ *compiler, values []string) (matcher, bool) {
 	list, ok := parsed(values, toBinary)
 	return func(e *evaluation, value string) verdict {
 		e.left -= 64 + 2*len(value)
@@ -308,7 +311,7 @@ func compileBinaries(values []string, _ bool) (matcher, bool) {
 	}, ok
 }
 
-func compilePrefixes(values []string, _ bool) (matcher, bool) {
+func compilePrefixes(_ *compiler, values []string) (matcher, bool) {
 	list, ok := parsed(values, toPrefix)
 	return func(e *evaluation, value string) verdict {
 		a, ok := e.address(value)

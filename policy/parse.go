@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -14,8 +15,8 @@ func Parse(text []byte) (*Document, error) {
 	if !utf8.Valid(text) {
 		return nil, &SyntaxError{0, "the policy is not UTF-8"}
 	}
-	r := &reader{text: string(text)}
-	doc := new(Document)
+	r := read(string(text))
+	doc := &Document{statements: make([]statement, 0, min(strings.Count(r.text, `"Effect"`), 64))}
 	r.object(func(name string) { r.documentMember(doc, name) })
 	if r.space(); r.err == nil && r.at < len(r.text) {
 		r.fail("nothing may follow the policy")
@@ -34,11 +35,10 @@ func (r *reader) documentMember(doc *Document, name string) {
 		doc.id = r.string("Id")
 	case "Statement":
 		r.oneOrMany(func() {
-			var s statement
-			s.start = r.at
-			r.object(func(name string) { r.statementMember(&s, name) })
+			doc.statements = append(doc.statements, statement{start: r.at})
+			s := &doc.statements[len(doc.statements)-1]
+			r.object(func(name string) { r.statementMember(s, name) })
 			s.end = r.at
-			doc.statements = append(doc.statements, s)
 		})
 	default:
 		r.fail(fmt.Sprintf("unknown element %q; a policy has Version, Id and Statement", name))
@@ -70,11 +70,13 @@ func (r *reader) statementMember(s *statement, name string) {
 		}
 		s.resources, s.notRes, s.hasRes = r.list(name, false), name == "NotResource", true
 	case "Condition":
+		start := len(r.conditions)
 		r.object(func(operator string) {
 			r.object(func(key string) {
-				s.conditions = append(s.conditions, condition{operator, key, r.list(key, true)})
+				r.conditions = append(r.conditions, condition{operator, key, r.list(key, true)})
 			})
 		})
+		s.conditions = r.conditions[start:len(r.conditions):len(r.conditions)]
 	default:
 		r.fail(fmt.Sprintf("unknown element %q in a statement", name))
 	}

@@ -48,34 +48,35 @@ type part struct {
 
 // compilePattern reads wildcards, and variables where they count. An ARN's
 // first five parts are matched one by one.
-func compilePattern(s string, wildcards, withVariables, arn bool) pattern {
-	return compileFrom(s, 0, wildcards, withVariables, arn)
+func (t *texts) compilePattern(s string, wildcards, withVariables, arn bool) pattern {
+	return t.compileFrom(s, 0, wildcards, withVariables, arn)
 }
 
 // compileResource is compilePattern for a Resource, where an ARN takes
 // variables behind its fifth colon only (IAM User Guide, "Variables").
-func compileResource(s string, withVariables bool) pattern {
+func (t *texts) compileResource(s string, withVariables bool) pattern {
 	s = completeARN(s)
 	if !strings.HasPrefix(s, "arn:") {
-		return compilePattern(s, true, withVariables, false)
+		return t.compilePattern(s, true, withVariables, false)
 	}
 	head := 0
 	for range 5 {
 		head += strings.IndexByte(s[head:], ':') + 1
 	}
-	return compileFrom(s, head, true, withVariables, true)
+	return t.compileFrom(s, head, true, withVariables, true)
 }
 
 // compileFrom reads variables from a place on.
-func compileFrom(s string, from int, wildcards, withVariables, arn bool) pattern {
+func (t *texts) compileFrom(s string, from int, wildcards, withVariables, arn bool) pattern {
 	if !withVariables || !strings.Contains(s[from:], "${") {
-		p := shaped(literal(s, wildcards), arn)
-		if p.shape == prefix {
-			p.text = s[:len(p.text)] // the same bytes, which the document holds already
+		if last := len(s) - 1; wildcards && last > 0 && strings.IndexAny(s, "*?") == last && s[last] == '*' && !(arn && strings.Count(s, ":") < 5) {
+			p := pattern{text: s[:last], shape: prefix} // of the document's own bytes
+			p.setHead(last)
+			return p
 		}
-		return p
+		return shaped(t.literal(s, wildcards), arn)
 	}
-	parts := []part{{text: literal(s[:from], wildcards)}}
+	parts := append(make([]part, 0, 2+2*strings.Count(s[from:], "${")), part{text: t.literal(s[:from], wildcards)})
 	s = s[from:]
 	plain := true
 	for {
@@ -87,12 +88,12 @@ func compileFrom(s string, from int, wildcards, withVariables, arn bool) pattern
 		if j < 0 {
 			break
 		}
-		v := compileVariable(s[i+2 : i+j])
+		v := t.compileVariable(s[i+2 : i+j])
 		plain = plain && !v.named
-		parts = append(parts, part{text: literal(s[:i], wildcards)}, v)
+		parts = append(parts, part{text: t.literal(s[:i], wildcards)}, v)
 		s = s[i+j+1:]
 	}
-	parts = append(parts, part{text: literal(s, wildcards)})
+	parts = append(parts, part{text: t.literal(s, wildcards)})
 	if plain {
 		var b strings.Builder
 		for _, x := range parts {
@@ -100,22 +101,28 @@ func compileFrom(s string, from int, wildcards, withVariables, arn bool) pattern
 		}
 		return shaped(b.String(), arn)
 	}
-	head := ""
-	for i := 0; !parts[i].named; i++ {
+	head := parts[0].text
+	for i := 1; !parts[i].named; i++ {
 		head += parts[i].text
 	}
-	p := shaped(head+"\x00", false)
+	p := pattern{text: head, shape: variables, parts: &parts}
+	p.setHead(letters(head))
 	p.text = p.text[:p.head]
-	p.shape, p.parts = variables, &parts
 	return p
+}
+
+// letters is how many bytes of compiled text stand before its first wildcard.
+func letters(text string) int {
+	n := 0
+	for n < len(text) && text[n] > anyChar {
+		n++
+	}
+	return n
 }
 
 // shaped finds how text is matched.
 func shaped(text string, arn bool) pattern {
-	i := 0
-	for i < len(text) && text[i] != anyText && text[i] != anyChar {
-		i++
-	}
+	i := letters(text)
 	p := pattern{text: text}
 	head := i
 	switch {
@@ -126,16 +133,19 @@ func shaped(text string, arn bool) pattern {
 	case arn && strings.Count(text[:i], ":") < 5:
 		p.shape, p.whole = segments, uint8(strings.Count(text[:i], ":"))
 		head = strings.LastIndexByte(text[:i], ':') + 1
-	case i == len(text)-1 && text[i] == anyText:
-		p.shape, p.text = prefix, text[:i]
 	default:
 		p.shape = tail
 	}
-	p.head = uint16(min(head, 1<<16-1))
-	if p.head >= 8 {
-		p.mark = headMark(bytesOf(text), int(p.head))
-	}
+	p.setHead(head)
 	return p
+}
+
+// setHead notes how much of the text is compared as it is.
+func (p *pattern) setHead(n int) {
+	p.head = uint16(min(n, 1<<16-1))
+	if p.head >= 8 {
+		p.mark = headMark(bytesOf(p.text), int(p.head))
+	}
 }
 
 // headMark tells most heads of n bytes, which are eight at least, apart by one
@@ -145,13 +155,13 @@ func headMark(s []byte, n int) uint64 {
 }
 
 // compileVariable reads what stands between ${ and }.
-func compileVariable(s string) part {
+func (t *texts) compileVariable(s string) part {
 	switch s {
 	case "*", "?", "$":
 		return part{text: s} // the character itself
 	}
 	name, rest, ok := strings.Cut(s, ",")
-	v := part{named: true, variable: fold(strings.TrimSpace(name))}
+	v := part{named: true, variable: t.fold(strings.TrimSpace(name))}
 	v.mark = markOf(v.variable)
 	if ok {
 		rest = strings.TrimSpace(rest)
@@ -166,11 +176,12 @@ func compileVariable(s string) part {
 // literal is text with its wildcards compiled. Of wildcards in a row, every ?
 // goes before every *, which means the same: so a letter follows a star, and
 // the matcher can search for it.
-func literal(s string, wildcards bool) string {
+func (t *texts) literal(s string, wildcards bool) string {
 	if !wildcards || !strings.ContainsAny(s, "*?") {
 		return s
 	}
-	b := []byte(s)
+	b := t.room(len(s))
+	copy(b, s)
 	for i := 0; i < len(b); i++ {
 		from, chars := i, 0
 		for i < len(b) && (b[i] == '*' || b[i] == '?') {
@@ -186,7 +197,7 @@ func literal(s string, wildcards bool) string {
 			}
 		}
 	}
-	return string(b)
+	return view(b)
 }
 
 func wild(s string) bool {
@@ -325,11 +336,10 @@ func (e *evaluation) glob(pattern, s string) bool {
 // where it begins inside a character, for the text has to be stepped over by
 // characters then. The first byte of one stands inside no other.
 func literalRun(pattern string) string {
-	n := 0
-	for n < len(pattern) && pattern[n] > anyChar && (n > 0 || utf8.RuneStart(pattern[0])) {
-		n++
+	if !utf8.RuneStart(pattern[0]) {
+		return ""
 	}
-	return pattern[:n]
+	return pattern[:letters(pattern)]
 }
 
 // ascii7 says whether a byte of compiled text is a letter of ASCII.

@@ -14,6 +14,16 @@ type reader struct {
 	at     int
 	err    error
 	tokens int
+	// What the document's lists hold lies behind each other.
+	names      []string // of the members so far, of the objects around this place
+	values     []string
+	conditions []condition
+}
+
+// read begins a text, with room for what it seems to have.
+func read(text string) *reader {
+	strings := min(strings.Count(text, `"`)/2, maxTokens)
+	return &reader{text: text, names: make([]string, 0, 16), values: make([]string, 0, strings/2)}
 }
 
 func (r *reader) fail(message string) {
@@ -76,7 +86,7 @@ func (r *reader) object(each func(name string)) {
 	if !r.want('{', "an object") {
 		return
 	}
-	var names []string
+	outside := len(r.names)
 	for first := true; r.err == nil && !r.take('}'); first = false {
 		if !first && !r.want(',', "a comma or a closing brace") {
 			return
@@ -87,18 +97,19 @@ func (r *reader) object(each func(name string)) {
 		if r.err != nil {
 			return
 		}
-		if known := r.unseen(names, name); !known {
+		if known := r.unseen(r.names[outside:], name); !known {
 			r.at = start
 			r.fail(fmt.Sprintf("the member %q stands twice or its name is not ASCII", name))
 			return
 		}
-		names = append(names, name)
+		r.names = append(r.names, name)
 		if !r.want(':', "a colon") {
 			return
 		}
 		r.peek() // so that a complaint is about the value, not the space before it
 		each(name)
 	}
+	r.names = r.names[:outside]
 }
 
 // unseen says whether a member's name is ASCII and new: names that differ in
@@ -141,18 +152,19 @@ func (r *reader) array(each func()) {
 // list reads a string or a list of strings; with scalars also numbers and
 // booleans, as they are written.
 func (r *reader) list(what string, scalars bool) []string {
+	start := len(r.values)
 	if r.peek() != '[' {
-		return []string{r.scalar(what, scalars)}
+		r.values = append(r.values, r.scalar(scalars, what))
+	} else {
+		r.array(func() { r.values = append(r.values, r.scalar(scalars, "every value of ", what)) })
 	}
-	list := []string{}
-	r.array(func() { list = append(list, r.scalar("every value of "+what, scalars)) })
-	return list
+	return r.values[start:len(r.values):len(r.values)]
 }
 
-func (r *reader) scalar(what string, any bool) string {
+func (r *reader) scalar(any bool, what ...string) string {
 	c := r.peek()
 	if c == '"' || !any {
-		return r.string(what)
+		return r.string(what...)
 	}
 	start := r.at
 	for r.at < len(r.text) && !strings.ContainsRune(" \t\r\n,]}:[{\"", rune(r.text[r.at])) {
@@ -163,7 +175,7 @@ func (r *reader) scalar(what string, any bool) string {
 		return word
 	}
 	r.at = start
-	r.fail(what + " must be a string, a number or a boolean")
+	r.fail(strings.Join(what, "") + " must be a string, a number or a boolean")
 	return ""
 }
 
@@ -204,10 +216,10 @@ func digits(s string) int {
 }
 
 // string reads a string; what names it in a complaint.
-func (r *reader) string(what string) string {
+func (r *reader) string(what ...string) string {
 	if r.peek() != '"' {
 		if r.err == nil {
-			r.fail(what + " must be a string")
+			r.fail(strings.Join(what, "") + " must be a string")
 		}
 		return ""
 	}

@@ -196,7 +196,7 @@ func actionText(s string) bool {
 }
 
 func (c *condition) validate() error {
-	base, _, _, ok := splitOperator(c.operator)
+	base, _, _, ok := splitOperator(fold(c.operator))
 	if !ok {
 		return errors.New("Invalid Condition type : " + c.operator + ".")
 	}
@@ -211,7 +211,7 @@ func (c *condition) validate() error {
 	}
 	op := operators[base]
 	for _, v := range c.values {
-		if _, ok := op.compile([]string{v}, true); !ok && !strings.Contains(v, "${") {
+		if _, ok := op.compile(&compiler{variables: true}, []string{v}); !ok && !strings.Contains(v, "${") {
 			return errors.New("The value " + v + " is not valid for the condition " + c.operator + " " + c.key + ".")
 		}
 	}

@@ -302,3 +302,20 @@ func TestACopyOfAContextMayHaveMoreKeys(t *testing.T) {
 		}
 	}
 }
+
+// A variable's value may be no UTF-8. What follows a star stands at a character then as ever.
+func TestAStarDoesNotStopInsideACharacter(t *testing.T) {
+	p := open()
+	p.Identity = named(t, `"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringLike":{"k:v":"*${k:w}?*x"}}`)
+	for _, c := range []struct {
+		value, variable string
+		want            Kind
+	}{{"\u00e9ax", "\xa9", ImplicitDeny}, {"a\xa9ax", "\xa9", Allowed}, {"\u00e9\u00e9ax", "\u00e9", Allowed}, {"\xc3ax", "\xc3", Allowed}} {
+		r := ask()
+		r.Context.SetOne("k:v", c.value)
+		r.Context.SetOne("k:w", c.variable)
+		if d := Evaluate(&p, r); d.Kind != c.want {
+			t.Errorf("%q in %q: %s", c.variable, c.value, d.Kind)
+		}
+	}
+}
