@@ -135,7 +135,10 @@ func printStatus(w io.Writer, all []nodeStatus) error {
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%.1fs\t%s\t%d\n", s.Name, s.Status.Region, s.API, ready, s.Status.Revision, s.Status.Age, digest, s.Status.Records)
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	return printHeadroom(w, all)
 }
 
 func waitCommand() *cobra.Command {

@@ -218,6 +218,9 @@ func (g *Gate) bucketsOf(address, named string) (bucket, lane int) {
 	return bucket, int(h.Sum64() % lanes)
 }
 
+// Busy is how many of the slots are taken, as a part of all.
+func (g *Gate) Busy() float64 { return min(float64(g.busy.Load())/float64(g.slots), 1) }
+
 // Counts are a gate's counters.
 type Counts struct {
 	Busy, Waiting int

@@ -52,6 +52,9 @@ type Config struct {
 	// Controls is HOST:PORT of the peer listener of each control-plane node, by
 	// the node's name: in its place, and on the control-plane nodes themselves.
 	Controls map[string]string `json:"controls,omitempty"`
+	// Peers is HOST:PORT of the peer listener of each node of this node's
+	// Region, by the node's name; its own may be among them (Region nodes).
+	Peers map[string]string `json:"peers,omitempty"`
 	// Root is the SHA-256 of the root's public key, hex: what this node
 	// trusts before it has heard anything.
 	Root string `json:"root,omitempty"`

@@ -46,6 +46,7 @@ type Hub struct {
 	set     *InSync
 	answers map[uint64]chan []string
 	asked   uint64
+	full    slots
 }
 
 // Start gives the hub its first view.
@@ -168,11 +169,13 @@ func (h *Hub) Follow(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down]) er
 	}
 	node := peer.Caller(stream.Context())
 	go h.acknowledge(stream, node.ID)
-	at, err := h.greet(stream, up.Hello)
+	send, end := patient(stream)
+	defer end()
+	at, err := h.greet(stream.Context(), up.Hello, send)
 	if err != nil {
 		return err
 	}
-	return h.pump(stream, node.ID, at)
+	return h.pump(stream.Context(), node.ID, at, send)
 }
 
 // acknowledge takes a follower's acknowledgements until its stream ends.
@@ -190,10 +193,10 @@ func (h *Hub) acknowledge(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down
 
 // greet sends a snapshot to a follower that the ring cannot serve, and returns
 // the index from which it goes on.
-func (h *Hub) greet(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down], hello *peerpb.Hello) (uint64, error) {
+func (h *Hub) greet(ctx context.Context, hello *peerpb.Hello, send sender) (uint64, error) {
 	v, resume := h.from(hello)
 	if ahead(hello, v) && h.Refresh != nil { // it heard more from another node
-		h.Refresh(stream.Context())
+		h.Refresh(ctx)
 		v, resume = h.from(hello)
 	}
 	switch {
@@ -202,7 +205,11 @@ func (h *Hub) greet(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down], hel
 	case ahead(hello, v):
 		return 0, status.Error(codes.Unavailable, "this node is behind its follower")
 	}
-	return v.Head.Index, Snapshot(v, stream.Send)
+	if !h.full.take() {
+		return 0, errSnapshots
+	}
+	defer h.full.give()
+	return v.Head.Index, Snapshot(v, send)
 }
 
 func (h *Hub) from(hello *peerpb.Hello) (*view.View, bool) {
@@ -216,11 +223,10 @@ func ahead(hello *peerpb.Hello, v *view.View) bool {
 }
 
 // pump sends batches as they are published, and heartbeats between them.
-func (h *Hub) pump(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down], node string, at uint64) error {
-	ctx := stream.Context()
+func (h *Hub) pump(ctx context.Context, node string, at uint64, send sender) error {
 	beat := time.NewTicker(heartbeatEach)
 	defer beat.Stop()
-	if err := h.beat(ctx, stream); err != nil {
+	if err := h.beat(ctx, send); err != nil {
 		return err
 	}
 	ready := false
@@ -232,15 +238,19 @@ func (h *Hub) pump(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down], node
 		if !ok {
 			return status.Error(codes.OutOfRange, "too far behind: follow again from a snapshot")
 		}
+		batches, more := some(batches)
 		for _, b := range troubled(batches) {
-			if err := stream.Send(&peerpb.Down{Frame: &peerpb.Down_Batch{Batch: b.Bytes}}); err != nil {
+			if err := send(&peerpb.Down{Frame: &peerpb.Down_Batch{Batch: b.Bytes}}); err != nil {
 				return err
 			}
 			at = b.Last
 		}
+		if more {
+			continue
+		}
 		if !ready {
 			ready = true
-			if err := stream.Send(&peerpb.Down{Frame: &peerpb.Down_Ready{Ready: &peerpb.Ready{}}}); err != nil {
+			if err := send(&peerpb.Down{Frame: &peerpb.Down_Ready{Ready: &peerpb.Ready{}}}); err != nil {
 				return err
 			}
 		}
@@ -249,34 +259,31 @@ func (h *Hub) pump(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down], node
 			return ctx.Err()
 		case <-changed:
 		case <-beat.C:
-			if err := h.beat(ctx, stream); err != nil {
+			if err := h.beat(ctx, send); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// admits says whether a node may follow: fencing ends the streams that are
-// open already.
 func (h *Hub) admits(node string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	n, err := record.Get(h.ring.View(), record.Nodes, record.None, node)
-	return err == nil && (!n.Fenced || failpoint.On(failpoint.FencedFollow))
+	return admitted(h.ring.View(), node) || failpoint.On(failpoint.FencedFollow)
 }
 
 // beat sends a heartbeat when the head can be read. Without quorum there is none,
 // and the follower's age grows; it hears that somebody is there.
-func (h *Hub) beat(ctx context.Context, stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down]) error {
+func (h *Hub) beat(ctx context.Context, send sender) error {
 	head, err := h.Heartbeat(ctx)
 	if err != nil {
-		return stream.Send(&peerpb.Down{Frame: &peerpb.Down_Ready{Ready: &peerpb.Ready{}}})
+		return send(&peerpb.Down{Frame: &peerpb.Down_Ready{Ready: &peerpb.Ready{}}})
 	}
 	b, err := record.Marshal(head)
 	if err != nil {
 		return err
 	}
-	return stream.Send(&peerpb.Down{Frame: &peerpb.Down_Heartbeat{Heartbeat: b}})
+	return send(&peerpb.Down{Frame: &peerpb.Down_Heartbeat{Heartbeat: b}})
 }
 
 // after returns the ring's batches above an index, and what will be closed at

@@ -10,6 +10,9 @@ import (
 // partBytes is about how big a part of a snapshot is.
 const partBytes = 1 << 20
 
+// ringBytes bounds what the commits of a ring come to.
+const ringBytes = 64 << 20
+
 // Commit is one commit as followers get it.
 type Commit struct {
 	First, Last uint64 // indexes of its records
@@ -22,6 +25,7 @@ type Ring struct {
 	limit   int
 	view    *view.View
 	commits []Commit
+	bytes   int // of all commits
 }
 
 // NewRing starts at a view and keeps at most limit commits.
@@ -36,14 +40,24 @@ func (r *Ring) Publish(l *record.LogValue, v *view.View) {
 	if err != nil {
 		panic("feed: a committed batch does not encode: " + err.Error()) // plain data: a mistake of ours
 	}
-	first := l.Head.Index - uint64(len(l.Records)) + 1
-	if first != r.view.Head.Index+1 {
-		r.commits = nil // never a gap: who is before it needs a snapshot
+	r.Add(Commit{l.Head.Index - uint64(len(l.Records)) + 1, l.Head.Index, b}, v)
+}
+
+// Add adds a commit as followers get it, and the view that it made.
+func (r *Ring) Add(c Commit, v *view.View) {
+	if c.First != r.view.Head.Index+1 {
+		r.commits, r.bytes = nil, 0 // never a gap: who is before it needs a snapshot
 	}
 	r.view = v
-	r.commits = append(r.commits, Commit{first, l.Head.Index, b})
-	if len(r.commits) > r.limit {
-		r.commits = append([]Commit{}, r.commits[len(r.commits)-r.limit:]...)
+	r.commits = append(r.commits, c)
+	r.bytes += len(c.Bytes)
+	drop := 0
+	for len(r.commits)-drop > r.limit || r.bytes > ringBytes && len(r.commits)-drop > 1 {
+		r.bytes -= len(r.commits[drop].Bytes)
+		drop++
+	}
+	if drop > 0 {
+		r.commits = append([]Commit{}, r.commits[drop:]...)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/admission"
@@ -45,6 +46,12 @@ type Handler struct {
 	// Await waits until the node serves an index, or ctx ends; nil: it never
 	// is behind.
 	Await func(ctx context.Context, index uint64) error
+	// Leased says whether the node has what was acknowledged a lease ago, by
+	// its own clock; nil: it never has.
+	Leased func() bool
+	// Ahead is an index that another node of the Region serves and this one
+	// does not, as it has heard; 0: none. Nil: there are no others.
+	Ahead func() uint64
 	// Relay hands a write as it came to the node that commits it. Nil where
 	// there is no other.
 	Relay func(context.Context, *Relayed) (*Reply, error)
@@ -63,6 +70,8 @@ type Handler struct {
 	Log  *slog.Logger
 	// Observe counts one answered request; nil: nothing does.
 	Observe func(service, operation, code string, status int, took time.Duration)
+
+	strangers atomic.Int32 // requests with unknown keys that wait for a newer view
 }
 
 // Operations is the operation table with a codec for each row, made once.

@@ -41,6 +41,7 @@ type request struct {
 	caller  *authn.Caller
 	place   *admission.Place
 	view    *view.View
+	waited  bool // the view is the newest that was to be had
 	insist  bool // run the write here also while another node sequences
 	status  int
 	code    string
@@ -109,40 +110,7 @@ func (q *request) serve() error {
 	if err := q.awaitRevision(); err != nil {
 		return err
 	}
-	err = q.execute()
-	if rests := q.restsOn(err); rests > 0 && q.h.Await != nil { // catch up, then judge with what is there
-		ctx, cancel := context.WithTimeout(q.r.Context(), catchUp)
-		defer cancel()
-		_ = q.h.Await(ctx, rests) // looked at below
-		if q.view, err = q.h.View(q.r.Context()); err != nil {
-			return err
-		}
-		q.caller = nil
-		err = q.execute()
-	}
-	if rests := q.restsOn(err); rests > 0 {
-		return fault.ServiceUnavailable.Errorf("This node serves revision %s, and the session rests on a newer one.", record.Revision(q.view.Head.Lineage, q.view.Head.Index)).WithRetryAfter(catchUp)
-	}
-	return err
-}
-
-// catchUp bounds how long a request whose session rests on more than this node
-// serves waits before it is judged.
-const catchUp = 100 * time.Millisecond
-
-// restsOn is the index that the caller's session rests on, when err refuses
-// what a view that is behind it cannot judge: a refusal is in doubt, an allow
-// stands (protocol rule 15).
-func (q *request) restsOn(err error) uint64 {
-	var behind *authn.Behind
-	if errors.As(err, &behind) {
-		return behind.Rests
-	}
-	var f *fault.Error
-	if q.caller == nil || q.caller.Session == nil || q.caller.Session.Rests <= q.view.Head.Index || !errors.As(err, &f) || f.Kind.Status != http.StatusForbidden {
-		return 0
-	}
-	return q.caller.Session.Rests
+	return q.judge()
 }
 
 // execute authenticates and runs the operation on the request's view.
@@ -271,6 +239,9 @@ func (q *request) authenticate() error {
 	}
 	q.caller = c
 	q.place.Proven(c.Account)
+	if err := q.behind(c); err != nil {
+		return err
+	}
 	if q.h.Used != nil && c.Session == nil {
 		q.h.Used(c.Account, c.KeyID, q.op.Service, q.start)
 	}

@@ -238,10 +238,17 @@ func (u *Up) configure(m *Marker) error {
 			return err
 		}
 	}
+	peers := map[string]map[string]string{} // by Region
+	for _, a := range u.addresses.Regions {
+		if peers[a.Region] == nil {
+			peers[a.Region] = map[string]string{}
+		}
+		peers[a.Region][a.Name] = a.Peer
+	}
 	for _, a := range u.addresses.Regions {
 		c := u.common(m, a)
 		c.Role, c.Region, c.Zone, c.Decide = "region", a.Region, a.Name[len(a.Region):], a.Decide
-		c.Controls, c.Invite = controls, filepath.Join(c.Dir, "invite.json")
+		c.Controls, c.Peers, c.Invite = controls, peers[a.Region], filepath.Join(c.Dir, "invite.json")
 		if len(controls) == 0 {
 			c.Control = u.addresses.Control.Peer
 		}

@@ -23,6 +23,9 @@ type Status struct {
 	Digest    string   `json:"digest"`
 	Records   int      `json:"records"`
 	Format    int      `json:"format"`
+	Peers     []string `json:"peers,omitempty"`          // Region: the Region's other nodes that it hears
+	Load      float64  `json:"load"`                     // Region: how busy it is; 1 is all that it can do
+	ZoneLoss  *float64 `json:"zoneLoss,omitempty"`       // Region: how busy the rest would be without the zone with most nodes; absent: nobody would be left
 	Horizon   float64  `json:"horizonSeconds,omitempty"` // of the node's signing keys
 	Sequencer string   `json:"sequencer,omitempty"`      // control plane: who made the newest commit that it knows of
 	Term      uint64   `json:"term,omitempty"`           // control plane: and in which term

@@ -343,17 +343,11 @@ func (c *Control) commit(ctx context.Context, w *front.Write) *front.Outcome {
 }
 
 func (c *Control) findNode(key ed25519.PublicKey) (*record.Node, bool) {
-	var found *record.Node
-	err := record.Scan(c.writer.View(), record.Nodes, record.NodeByID, "", "", func(_ string, n *record.Node) bool {
-		if key.Equal(ed25519.PublicKey(n.TLS)) {
-			found = n
-		}
-		return found == nil
-	})
+	found, ok := nodeOfKey(c.writer.View(), key)
 	if found == nil && failpoint.On(failpoint.AnyPeer) {
 		return &record.Node{ID: "anybody", Role: record.RegionNode}, true
 	}
-	return found, err == nil && found != nil && (!found.Fenced || failpoint.On(failpoint.FencedFollow))
+	return found, ok || found != nil && failpoint.On(failpoint.FencedFollow)
 }
 
 func (c *Control) status() Status {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -69,7 +70,17 @@ func (r *Region) gauges(v *authn.Verifier) {
 	m := r.metrics
 	m.ofView(r.Config.Dir, r.replica.View, func() time.Duration { return r.replica.Age(clock()) })
 	m.ofVerifier(v)
-	m.gauge("holdfast_ready", "1 if the node is ready.", func() float64 { return boolean(r.replica.View() != nil) })
+	m.gauge("holdfast_ready", "1 if the node is ready.", func() float64 { ready, _ := r.ready(); return boolean(ready) })
+	m.gauge("holdfast_peers", "Nodes of the Region that this node has an address of.", func() float64 { return float64(len(r.peers.names())) })
+	m.gauge("holdfast_peers_heard", "Nodes of the Region that this node hears.", func() float64 { return float64(len(r.peers.live())) })
+	m.gauge("holdfast_utilisation_ratio", "How busy the node is, as a part of what it can do: of its processors or of the slots of its gate, whichever is more, over ten seconds.", r.peers.busy)
+	m.gauge("holdfast_zone_loss_utilisation_ratio", "How busy the Region's other nodes would be if the zone with most of them went, as this node hears them: above 1 the Region cannot lose a zone. +Inf: nobody would be left.",
+		func() float64 {
+			if left, ok := r.peers.headroom(); ok {
+				return left
+			}
+			return math.Inf(1)
+		})
 	m.gauge("holdfast_alarm", "1 if the node refuses what it is sent, or cannot write it, and so serves an older view; /status says why.", func() float64 { return boolean(r.replica.Alarm() != "") })
 	m.gauge("holdfast_connected", "1 if the node follows the control plane.", func() float64 { return boolean(r.replica.Connected()) })
 	m.gauge("holdfast_time_floor_timestamp_seconds", "The node's time floor: the newest commit time that it has verified.", func() float64 { return unixSeconds(r.replica.Floor()) })

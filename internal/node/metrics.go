@@ -37,6 +37,7 @@ type Metrics struct {
 
 	decisions     *prometheus.CounterVec // Region
 	relayFailures prometheus.Counter     // Region
+	caughtUp      prometheus.Counter     // Region
 	commits       *prometheus.CounterVec // control plane
 	commitSeconds prometheus.Histogram   // control plane
 	commitRecords prometheus.Histogram   // control plane
@@ -80,7 +81,9 @@ func (m *Metrics) ofRegion() {
 		Help: "Questions answered by the decision doors, by door and decision; Error: the question was refused."}, []string{"door", "decision"})
 	m.relayFailures = prometheus.NewCounter(prometheus.CounterOpts{Name: "holdfast_relay_failures_total",
 		Help: "Writes that this Region could not hand to the control plane: their clients were told ServiceUnavailable."})
-	m.Registry.MustRegister(m.decisions, m.relayFailures)
+	m.caughtUp = prometheus.NewCounter(prometheus.CounterOpts{Name: "holdfast_peer_catch_ups_total",
+		Help: "Times that this node turned to a peer of its Region for what the control plane's own stream had not brought."})
+	m.Registry.MustRegister(m.decisions, m.relayFailures, m.caughtUp)
 }
 
 func (m *Metrics) ofControl(registry *prometheus.Registry, labels prometheus.Labels) {

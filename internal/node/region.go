@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/credentials"
 
+	"github.com/holdfast-iam/holdfast/internal/admission"
 	"github.com/holdfast-iam/holdfast/internal/api"
 	"github.com/holdfast-iam/holdfast/internal/authn"
 	"github.com/holdfast-iam/holdfast/internal/authz"
@@ -46,6 +47,7 @@ const (
 	joinedFile  = "joined.json"  // what it learnt when it joined
 	signingFile = "signing.keys" // private halves of its signing keys
 	replicaDir  = "replica"
+	servedFile  = "served" // it has had a replica: one that is lost is a lost disk
 )
 
 // Region is a Region node.
@@ -61,6 +63,8 @@ type Region struct {
 	joined   joined
 	replica  *replica.Replica
 	controls *controls
+	peers    *peers
+	work     *admission.Gate
 	signing  atomic.Pointer[session.KeySet]
 	front    *front.Handler
 	metrics  *Metrics
@@ -73,9 +77,10 @@ func (r *Region) Run(ctx context.Context) error {
 		return err
 	}
 	defer r.controls.close()
+	defer r.peers.close()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return r.replica.Run(ctx, r.sources()) })
-	if err := r.firstView(ctx); err != nil {
+	if err := r.peers.first(ctx, r.firstView); err != nil {
 		return errors.Join(err, group.Wait())
 	}
 	group.Go(func() error { return r.announce(ctx) })
@@ -121,8 +126,12 @@ func (r *Region) open(ctx context.Context) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	r.replica = &replica.Replica{Dir: dir, Root: r.Config.Root, Now: clock, Log: r.Log}
-	return r.replica.Open()
+	r.peers = newPeers(r)
+	r.replica = &replica.Replica{Dir: dir, Mark: filepath.Join(r.Config.Dir, servedFile), Root: r.Config.Root, Now: clock, Log: r.Log, Share: r.peers.share}
+	if err := r.replica.Open(); err != nil {
+		return err
+	}
+	return r.peers.dial()
 }
 
 // pinned says whether a control-plane node shows its key: the one in its record,
@@ -154,7 +163,7 @@ func (r *Region) sources() []replica.Source {
 // firstView waits until the node has a state with its own record in it.
 func (r *Region) firstView(ctx context.Context) error {
 	for {
-		if v := r.replica.View(); v != nil && record.Has(v, record.Nodes, record.None, r.keys.ID) && (r.replica.Connected() || !failpoint.On(failpoint.NeedsControl)) {
+		if r.served() && (r.replica.Connected() || !failpoint.On(failpoint.NeedsControl)) {
 			return nil
 		}
 		wait, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
@@ -179,15 +188,20 @@ func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
 	verifier := &authn.Verifier{Ring: r.ring, Region: r.Config.Region, AnyRegion: r.Config.AnyRegion, Floor: r.replica.Floor, Hot: new(view.Ring)}
 	r.gauges(verifier)
 	authorizer, work := &authz.Authorizer{}, newGate(r.metrics)
+	r.work = work
+	if err := errors.Join(r.peers.serve(ctx, group), r.peers.run(ctx, group)); err != nil {
+		return err
+	}
 	current := func(context.Context) (*view.View, error) { return r.replica.View(), nil }
 	if failpoint.Built {
 		current = r.needy()
 	}
-	decider := &native.Decider{View: current, Verifier: verifier, Authorizer: authorizer, Region: r.Config.Region, Now: clock, Age: r.replica.Age, Await: r.replica.Await, Gate: work, Log: r.Log}
+	decider := &native.Decider{View: current, Verifier: verifier, Authorizer: authorizer, Region: r.Config.Region, Now: clock, Age: r.replica.Age,
+		Await: r.peers.await, Leased: r.leased, Ahead: r.peers.ahead, Waiting: new(atomic.Int32), Gate: work, Log: r.Log}
 	table := api.NewTable(iam.Ops(iam.Env{}), sts.Ops(sts.Env{Mint: r.mint, OpenMessage: r.openMessage, AccountOf: keyring.AccountOf})).Without(iam.Unbuilt()).Without(sts.Unbuilt())
 	r.metrics.know(table)
 	r.front = &front.Handler{Operations: front.NewOperations(table), Region: r.Config.Region, Verifier: verifier, Authorizer: authorizer,
-		View: current, Await: r.replica.Await, Age: r.replica.Age, Relay: r.metrics.relayed(r.relay), Doors: r.doorsOf(decider), Gate: work, Changes: newChanges(r.metrics),
+		View: current, Await: r.peers.await, Leased: r.leased, Ahead: r.peers.ahead, Age: r.replica.Age, Relay: r.metrics.relayed(r.relay), Doors: r.doorsOf(decider), Gate: work, Changes: newChanges(r.metrics),
 		Used: func(account, keyID, service string, now time.Time) {
 			r.uses.note(r.Config.Region, account, keyID, service, now)
 		},
@@ -458,12 +472,19 @@ func (r *Region) known() bool {
 func (r *Region) status() Status {
 	v := r.replica.View()
 	s := Status{Node: r.keys.ID, Role: record.RegionNode, Region: r.Config.Region, Zone: r.Config.Zone, Format: record.Format,
-		Ready: v != nil, Why: r.replica.Alarm(), Connected: r.replica.Connected(), Age: r.replica.Age(clock()).Seconds()}
+		Why: r.replica.Alarm(), Connected: r.replica.Connected(), Age: r.replica.Age(clock()).Seconds()}
+	ready, why := r.ready()
+	if s.Ready = ready; !ready {
+		s.Why = why
+	}
 	if v == nil {
-		s.Why = "nothing to serve yet"
 		return s
 	}
 	s.fill(v)
+	s.Peers, s.Load = r.peers.live(), r.peers.busy()
+	if left, ok := r.peers.headroom(); ok {
+		s.ZoneLoss = &left
+	}
 	if set := r.signing.Load(); set != nil {
 		s.Horizon = set.Horizon(v, clock()).Seconds()
 	}

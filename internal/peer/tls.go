@@ -37,6 +37,7 @@ const Joining = "joining"
 // refused.
 var mayCall = map[string][]string{
 	"/holdfast.peer.v1.Feed/Follow":         {record.RegionNode, record.ControlNode},
+	"/holdfast.peer.v1.Peers/Watch":         {record.RegionNode},
 	"/holdfast.peer.v1.Control/Join":        {Joining, record.ControlNode},
 	"/holdfast.peer.v1.Control/Relay":       {record.RegionNode, record.ControlNode},
 	"/holdfast.peer.v1.Control/PublishKeys": {record.RegionNode, record.ControlNode},

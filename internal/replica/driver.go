@@ -52,12 +52,21 @@ type driver struct {
 	sources []*candidate
 	turn    int
 	current *candidate
-	begun   time.Time // with the current one
-	stream  grpc.BidiStreamingClient[peerpb.Up, peerpb.Down]
-	end     context.CancelFunc // of the stream
-	watch   *time.Timer        // ends a silent stream
-	events  []any              // that effects have caused
-	retry   time.Duration
+	begun   time.Time                                        // with the current one
+	stream  grpc.BidiStreamingClient[peerpb.Up, peerpb.Down] // nil: not open yet
+	frames  chan frame                                       // of the stream; nil: there is none, nor an attempt
+	end     context.CancelFunc                               // of the stream
+	events  []any                                            // that effects have caused
+	again   <-chan time.Time                                 // when to try again
+	refused error                                            // of the last frame of a peer
+}
+
+// frame is what came on a stream, the stream itself when it is open, or why it
+// ended.
+type frame struct {
+	stream grpc.BidiStreamingClient[peerpb.Up, peerpb.Down]
+	down   *peerpb.Down
+	err    error
 }
 
 // Run follows until ctx ends, again after every failure, with jitter. It begins
@@ -74,43 +83,72 @@ func (r *Replica) Run(ctx context.Context, sources []Source) error {
 		}
 		d.perform(ctx, r.step(event))
 	}
-	if d.stream != nil {
+	if d.frames != nil {
 		d.end()
 	}
 	r.step(Disconnected{ctx.Err()})
 	return nil
 }
 
-// next is what effects have caused, else the stream's next frame, else the
-// time to try again.
+// next is what effects have caused, else what comes first: the stream's next
+// frame, a peer's, or the time to try again.
 func (d *driver) next(ctx context.Context) any {
-	if len(d.events) > 0 {
-		e := d.events[0]
-		d.events = d.events[1:]
-		return e
-	}
-	if d.stream != nil {
-		if s := d.sequencer(); s != nil && s != d.current {
-			d.drop(errElsewhere)
-			return d.next(ctx)
+	for ctx.Err() == nil {
+		if len(d.events) > 0 {
+			e := d.events[0]
+			d.events = d.events[1:]
+			return e
 		}
-		d.watch.Reset(d.silence())
-		down, err := d.stream.Recv()
-		d.watch.Stop()
-		if err != nil {
-			if ctx.Err() == nil {
-				d.drop(err)
-				return d.next(ctx)
+		if d.stream != nil {
+			if s := d.sequencer(); s != nil && s != d.current {
+				d.drop(errElsewhere)
+				continue
 			}
-			return nil
 		}
-		return Received{down}
+		d.aside = false
+		select {
+		case <-ctx.Done():
+		case f := <-d.frames:
+			switch {
+			case f.err != nil:
+				d.drop(f.err)
+			case f.stream != nil:
+				d.stream = f.stream
+				return Connected{}
+			default:
+				return Received{f.down}
+			}
+		case <-d.again:
+			d.again = nil
+			return Timer{}
+		case o := <-d.offers:
+			d.take(ctx, o)
+		}
 	}
-	select {
-	case <-ctx.Done():
-	case <-time.After(d.retry/2 + rand.N(d.retry)): // jitter: no herd after an outage
+	return nil
+}
+
+// read opens a stream and hands over one by one what comes on it. One that is
+// silent ends, also before it is open. cut ends what within bounds.
+func (d *driver) read(ctx, within context.Context, cut context.CancelFunc, from peerpb.FeedClient, to chan<- frame) {
+	defer cut()
+	watch := time.AfterFunc(d.silence(), cut)
+	defer watch.Stop()
+	stream, err := from.Follow(within)
+	for f := (frame{stream: stream, err: err}); ; {
+		watch.Stop()
+		select {
+		case to <- f:
+		case <-ctx.Done(): // nobody wants them any more
+			return
+		}
+		if f.err != nil {
+			return
+		}
+		watch.Reset(d.silence())
+		down, err := stream.Recv()
+		f = frame{down: down, err: err}
 	}
-	return Timer{}
 }
 
 var errElsewhere = errors.New("replica: another node sequences")
@@ -147,12 +185,11 @@ func (d *driver) choose() *candidate {
 
 // drop ends the stream, once.
 func (d *driver) drop(err error) {
-	if d.stream == nil {
+	if d.frames == nil {
 		return
 	}
 	d.end()
-	d.watch.Stop()
-	d.stream = nil
+	d.stream, d.frames = nil, nil
 	d.lost(err)
 }
 
@@ -191,30 +228,25 @@ func (d *driver) perform(ctx context.Context, effects []any) {
 			}
 			d.events = append(d.events, Written{err})
 		case Rewrite:
-			d.events = append(d.events, Written{d.rewrite(e.View, e.Seed)})
+			d.events = append(d.events, Written{errors.Join(d.rewrite(e.View, e.Seed), d.mark())})
 		case HangUp:
 			d.drop(e.Err)
 		case Retry:
-			d.retry = e.Pause
+			d.again = time.After(e.Pause/2 + rand.N(e.Pause)) // jitter: no herd after an outage
+		case Refuse:
+			d.refused = e.Err
 		default:
 			d.show(effect)
 		}
 	}
 }
 
+// dial has a stream opened; Connected follows, or Disconnected.
 func (d *driver) dial(ctx context.Context) {
 	ctx, d.end = context.WithCancel(ctx)
-	d.current, d.begun = d.choose(), d.Now()
-	d.watch = time.AfterFunc(silence, d.end)
-	stream, err := d.current.Client.Follow(ctx)
-	if err != nil {
-		d.watch.Stop()
-		d.end()
-		d.lost(err)
-		return
-	}
-	d.stream = stream
-	d.events = append(d.events, Connected{})
+	d.current, d.begun, d.frames = d.choose(), d.Now(), make(chan frame)
+	within, cut := context.WithCancel(ctx)
+	go d.read(ctx, within, cut, d.current.Client, d.frames)
 }
 
 func (d *driver) send(up *peerpb.Up) {

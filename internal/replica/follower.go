@@ -34,6 +34,9 @@ type (
 		View    *view.View
 		Seed    []byte
 		LogSize int64 // bytes of batches after the snapshot
+		// Lost says that there was a disk copy once: what this node has
+		// acknowledged is not known any more.
+		Lost bool
 	}
 	// Timer says that it is time to follow.
 	Timer struct{}
@@ -65,8 +68,12 @@ type (
 		View *view.View
 		Seed []byte
 	}
-	// Serve publishes a view.
-	Serve struct{ View *view.View }
+	// Serve publishes a view; Batch is what it adds to the one before, nil when
+	// that is not one batch.
+	Serve struct {
+		View  *view.View
+		Batch []byte
+	}
 	// Acknowledge says on the stream what is durable and served.
 	Acknowledge struct{ Index uint64 }
 	// HangUp ends the stream; Disconnected is to follow.
@@ -90,7 +97,9 @@ type Follower struct {
 	logSize int64
 	damaged bool     // an Append failed: the log's end is not known
 	writing *pending // the write under way
-	in      incoming
+	in      incoming // of the stream
+	side    incoming // of a peer's, see Shared
+	lost    loss
 
 	open   bool // the stream is open
 	linked bool
@@ -105,6 +114,7 @@ type pending struct {
 	next    *view.View // to be served when it succeeds; nil: served already
 	seed    []byte
 	logSize int64
+	batch   []byte // that next adds; nil: it is a snapshot
 }
 
 // incoming is a snapshot under way.
@@ -149,6 +159,10 @@ func (f *Follower) Step(event any, now time.Time) []any {
 		return f.connected()
 	case Received:
 		return f.received(e.Down, now)
+	case Sharing:
+		f.side = incoming{}
+	case Shared:
+		return f.shared(e.Down, now)
 	case Written:
 		return f.written(e.Err, now)
 	case Disconnected:
@@ -158,11 +172,12 @@ func (f *Follower) Step(event any, now time.Time) []any {
 }
 
 func (f *Follower) loaded(e Loaded, now time.Time) []any {
+	f.lost.is = e.Lost
 	if e.View == nil {
 		return nil
 	}
 	f.view, f.seed, f.logSize = e.View, e.Seed, e.LogSize
-	return append(f.raiseFloor(e.View.Head.At(), now), Serve{e.View})
+	return append(f.raiseFloor(e.View.Head.At(), now), Serve{View: e.View})
 }
 
 func (f *Follower) connected() []any {
@@ -195,7 +210,19 @@ func (f *Follower) received(down *peerpb.Down, now time.Time) []any {
 	if f.Busy() {
 		return f.refuse(errors.New("replica: a frame came while a write is under way"))
 	}
-	out, err := f.take(down, now)
+	var out []any
+	var err error
+	switch d := down.Frame.(type) {
+	case *peerpb.Down_Ready:
+		f.linked = true
+		out = append([]any{Alarm{}}, f.acknowledge()...)
+	case *peerpb.Down_Heartbeat:
+		if out, err = f.heartbeat(d.Heartbeat, now); err == nil {
+			out = append(out, f.prove(d.Heartbeat)...)
+		}
+	default:
+		out, err = f.take(down, &f.in)
+	}
 	if err != nil && failpoint.On(failpoint.SkipsBatches) {
 		return nil
 	}
@@ -215,56 +242,52 @@ func (f *Follower) refuse(err error) []any {
 	return out
 }
 
-func (f *Follower) take(down *peerpb.Down, now time.Time) ([]any, error) {
+// take handles a frame of the log, whoever sent it.
+func (f *Follower) take(down *peerpb.Down, in *incoming) ([]any, error) {
 	switch d := down.Frame.(type) {
 	case *peerpb.Down_Snapshot:
-		return nil, f.begin(d.Snapshot)
+		return nil, in.begin(d.Snapshot)
 	case *peerpb.Down_Part:
-		return f.part(d.Part)
+		return f.part(d.Part, in)
 	case *peerpb.Down_Batch:
 		return f.batch(d.Batch)
-	case *peerpb.Down_Heartbeat:
-		return f.heartbeat(d.Heartbeat, now)
-	case *peerpb.Down_Ready:
-		f.linked = true
-		return append([]any{Alarm{}}, f.acknowledge()...), nil
 	}
 	return nil, errors.New("replica: a frame of an unknown kind")
 }
 
 func (f *Follower) acknowledge() []any {
-	if f.view == nil || !f.open {
+	if f.view == nil || !f.open || f.lost.is {
 		return nil
 	}
 	return []any{Acknowledge{f.view.Head.Index}}
 }
 
-func (f *Follower) begin(s *peerpb.SnapshotBegin) error {
-	f.in = incoming{seed: s.Seed, active: true}
-	if s.Records > maxSnapshot || json.Unmarshal(s.Head, &f.in.head) != nil {
+func (in *incoming) begin(s *peerpb.SnapshotBegin) error {
+	*in = incoming{seed: s.Seed, active: true}
+	if s.Records > maxSnapshot || json.Unmarshal(s.Head, &in.head) != nil {
 		return errors.New("replica: a snapshot begins with no head")
 	}
-	if f.in.head.Format > record.Format {
-		return fmt.Errorf("replica: the snapshot has format %d, this build reads %d: upgrade this node", f.in.head.Format, record.Format)
+	if in.head.Format > record.Format {
+		return fmt.Errorf("replica: the snapshot has format %d, this build reads %d: upgrade this node", in.head.Format, record.Format)
 	}
 	return nil
 }
 
-func (f *Follower) part(p *peerpb.SnapshotPart) ([]any, error) {
-	if !f.in.active {
+func (f *Follower) part(p *peerpb.SnapshotPart, from *incoming) ([]any, error) {
+	if !from.active {
 		return nil, errors.New("replica: a part without a snapshot")
 	}
 	for _, e := range p.Entries {
-		f.in.entries = append(f.in.entries, record.NewEntry(record.Key(e.Key), e.Value))
+		from.entries = append(from.entries, record.NewEntry(record.Key(e.Key), e.Value))
 	}
-	if len(f.in.entries) > maxSnapshot {
+	if len(from.entries) > maxSnapshot {
 		return nil, errors.New("replica: the snapshot has too many records")
 	}
 	if !p.Last {
 		return nil, nil
 	}
-	in := f.in
-	f.in = incoming{}
+	in := *from
+	*from = incoming{}
 	v := &view.View{Head: in.head, State: view.Build(in.seed, func(yield func(*record.Entry) bool) {
 		for _, e := range in.entries {
 			if !yield(e) {
@@ -299,12 +322,12 @@ func (f *Follower) batch(text []byte) ([]any, error) {
 		return f.rewrite(next, f.seed), nil
 	}
 	failpoint.Stall(failpoint.SlowApply)
-	f.writing = &pending{next, f.seed, f.logSize + prefix + int64(len(text))}
+	f.writing = &pending{next, f.seed, f.logSize + prefix + int64(len(text)), text}
 	return []any{Append{text}}, nil
 }
 
 func (f *Follower) rewrite(v *view.View, seed []byte) []any {
-	f.writing = &pending{v, seed, 0}
+	f.writing = &pending{v, seed, 0, nil}
 	return []any{Rewrite{v, seed}}
 }
 
@@ -326,10 +349,9 @@ func (f *Follower) written(err error, now time.Time) []any {
 	}
 	f.view = w.next
 	f.beat = max(f.beat, f.view.Head.Time)
-	out := append(f.raiseFloor(f.view.Head.At(), now), Serve{f.view})
-	out = append(out, f.acknowledge()...)
+	out := append(f.raiseFloor(f.view.Head.At(), now), f.serve(w.batch)...)
 	if f.logSize > rewriteAt {
-		f.writing = &pending{nil, f.seed, 0}
+		f.writing = &pending{nil, f.seed, 0, nil}
 		out = append(out, Rewrite{f.view, f.seed})
 	}
 	return out

@@ -59,7 +59,7 @@ func snapshot(t *testing.T, v *view.View) []any {
 // following is a machine that serves the source's view on an open stream.
 func following(s *source) *Follower {
 	f := NewFollower(rootHash())
-	steps(f, Loaded{s.v, []byte("0123456789abcdef"), 0}, Timer{}, Connected{})
+	steps(f, Loaded{View: s.v, Seed: []byte("0123456789abcdef")}, Timer{}, Connected{})
 	return f
 }
 
@@ -151,7 +151,7 @@ func TestFramesThatCannotBeRightEndTheStream(t *testing.T) {
 		"a batch after a gap":        {batch(t, s.user(3))},
 	} {
 		f := NewFollower(rootHash())
-		steps(f, Loaded{ahead, nil, 0}, Timer{}, Connected{})
+		steps(f, Loaded{View: ahead}, Timer{}, Connected{})
 		out := steps(f, events...)
 		alarm, _ := has[Alarm](out)
 		if _, ok := has[HangUp](out); !ok || alarm.Text == "" || f.View() != ahead {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/failpoint"
+	"github.com/holdfast-iam/holdfast/internal/feed"
 	"github.com/holdfast-iam/holdfast/internal/view"
 )
 
@@ -28,6 +29,11 @@ type Replica struct {
 	Root string // hex SHA-256 of the root's public key
 	Now  func() time.Time
 	Log  *slog.Logger
+	// Mark is the file that says that this node has had a disk copy; it stands
+	// outside Dir, so that it is not lost with it. "": there is none.
+	Mark string
+	// Share is told what the node serves, for its peers; nil: it has none.
+	Share *feed.Share
 
 	machine *Follower  // one goroutine at a time: Open's, then Run's
 	log     *batchLog  // likewise
@@ -38,7 +44,11 @@ type Replica struct {
 	heard   atomic.Pointer[time.Time] // by this node's clock, of the source that it follows
 	floor   atomic.Int64
 	linked  atomic.Bool
+	open    atomic.Bool // a stream to the control plane is open
+	lost    atomic.Bool
 	alarm   atomic.Pointer[string]
+	offers  chan offer
+	aside   bool // what happens is a peer's doing; of the machine's goroutine
 	changed atomic.Pointer[chan struct{}]
 }
 
@@ -46,12 +56,12 @@ type Replica struct {
 // somebody was followed. A damaged one is put aside and said so.
 func (r *Replica) Open() error {
 	r.wake()
-	r.machine = NewFollower(r.Root)
+	r.machine, r.offers = NewFollower(r.Root), make(chan offer)
 	loaded, err := r.load()
 	switch {
 	case err == nil:
 		r.showAll(r.step(loaded))
-		return nil
+		return r.mark()
 	case errors.Is(err, os.ErrNotExist):
 	case failpoint.On(failpoint.DamagedEnds):
 		return err
@@ -67,8 +77,14 @@ func (r *Replica) Open() error {
 	if r.log != nil {
 		r.log.f.Close()
 	}
-	r.log, _, err = openLog(r.Dir)
-	return err
+	if r.log, _, err = openLog(r.Dir); err != nil {
+		return err
+	}
+	if r.marked() {
+		r.Log.Error("this node had a disk copy and has it no more: it serves again when the control plane has told it how far the log is, or under a new identity")
+		r.showAll(r.step(Loaded{Lost: true}))
+	}
+	return nil
 }
 
 // load reads and verifies snapshot and batches.
@@ -85,7 +101,7 @@ func (r *Replica) load() (Loaded, error) {
 	if v, err = Recover(v, batches, r.Root); err != nil {
 		return Loaded{}, err
 	}
-	return Loaded{v, seed, log.size}, nil
+	return Loaded{View: v, Seed: seed, LogSize: log.size}, nil
 }
 
 // copy reads the snapshot's view, from the packed copy beside it where that is
@@ -124,12 +140,15 @@ func (r *Replica) Check() error {
 func (r *Replica) step(event any) []any {
 	now := r.Now()
 	effects := r.machine.Step(event, now)
-	if _, own := event.(Loaded); !own && (r.machine.Beat() > r.beat.Load() || r.machine.Linked() && !r.linked.Load()) {
+	if r.told(event) && (r.machine.Beat() > r.beat.Load() || r.machine.Linked() && !r.linked.Load()) {
 		r.heard.Store(&now)
 	}
+	r.pass(event)
 	r.beat.Store(r.machine.Beat())
 	r.floor.Store(r.machine.Floor())
 	r.linked.Store(r.machine.Linked())
+	r.open.Store(r.machine.open)
+	r.lost.Store(r.machine.Lost())
 	return effects
 }
 
@@ -138,6 +157,9 @@ func (r *Replica) show(effect any) {
 	switch e := effect.(type) {
 	case Serve:
 		r.current.Store(e.View)
+		if r.Share != nil {
+			r.Share.Serve(e.View, e.Batch)
+		}
 		r.wake()
 	case Alarm:
 		r.alarm.Store(&e.Text)
@@ -182,7 +204,7 @@ func (r *Replica) Age(now time.Time) time.Duration {
 	return max(0, now.Sub(time.UnixMilli(beat)))
 }
 
-// Silence is for how long nothing new was heard of the source, by this node's
+// Silence is for how long nothing new was heard of the control plane, by this node's
 // clock alone: it does not matter how the two clocks stand to each other.
 func (r *Replica) Silence(now time.Time) time.Duration {
 	if heard := r.heard.Load(); heard != nil {
@@ -191,7 +213,7 @@ func (r *Replica) Silence(now time.Time) time.Duration {
 	return math.MaxInt64
 }
 
-// Connected says whether the node follows somebody now.
+// Connected says whether the node follows the control plane now.
 func (r *Replica) Connected() bool { return r.linked.Load() }
 
 // Alarm says why the node has stopped applying, or "".

@@ -11,6 +11,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/arn"
@@ -33,6 +34,14 @@ type Decider struct {
 	Age        func(time.Time) time.Duration
 	// Await waits until the node serves an index, or ctx ends.
 	Await func(ctx context.Context, index uint64) error
+	// Leased says whether the node has what was acknowledged a lease ago, Ahead
+	// is an index that another node of the Region serves and this one does not;
+	// as in front.Handler.
+	Leased func() bool
+	Ahead  func() uint64
+	// Waiting counts the questions with unknown keys that wait for a newer view;
+	// nil: none may.
+	Waiting *atomic.Int32
 	// Gate bounds what the node works on at once; nil: nothing does.
 	Gate *admission.Gate
 	Log  *slog.Logger
@@ -223,9 +232,34 @@ func (d *Decider) again(v *view.View, a *Asker, source string) (*Asker, error) {
 	return d.Asker(v, c, "holdfast:Authorize", source)
 }
 
+// returned is an asker whose slot was given back, on a newer view.
+func (d *Decider) returned(ctx context.Context, v *view.View, a *Asker, source string) (*Asker, error) {
+	if a.place.Again(ctx) != nil {
+		return nil, throttled()
+	}
+	b, err := d.again(v, a, source)
+	if err == nil {
+		b.place = a.place // which a gives back
+	}
+	return b, err
+}
+
 // Authorize answers one question of a service.
 func (d *Decider) Authorize(ctx context.Context, v *view.View, a *Asker, q *Question, source string) (*Answer, error) {
-	answer, err := d.authorize(ctx, v, a, q, source)
+	if a.place.Again(ctx) != nil { // an earlier question of the batch has waited
+		return nil, throttled()
+	}
+	var answer *Answer
+	err := d.judged(ctx, v, a.Leave, func(newer *view.View, waited bool) (err error) {
+		asker := a
+		if newer != v { // the asker too is judged at the revision that answers
+			if asker, err = d.returned(ctx, newer, a, source); err != nil {
+				return err
+			}
+		}
+		answer, err = d.authorize(ctx, newer, asker, q, source, waited)
+		return err
+	})
 	switch {
 	case d.Decided == nil:
 	case err != nil:
@@ -236,7 +270,7 @@ func (d *Decider) Authorize(ctx context.Context, v *view.View, a *Asker, q *Ques
 	return answer, err
 }
 
-func (d *Decider) authorize(ctx context.Context, v *view.View, a *Asker, q *Question, source string) (*Answer, error) {
+func (d *Decider) authorize(ctx context.Context, v *view.View, a *Asker, q *Question, source string, waited bool) (*Answer, error) {
 	if err := bounded(a.Service, q); err != nil {
 		return nil, err
 	}
@@ -254,6 +288,9 @@ func (d *Decider) authorize(ctx context.Context, v *view.View, a *Asker, q *Ques
 		}
 	}
 	subject, proven, err := d.subject(v, a, q, source)
+	if err == nil {
+		err = fresh(v, subject, waited)
+	}
 	if err != nil {
 		return nil, err
 	}

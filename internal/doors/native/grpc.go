@@ -66,7 +66,14 @@ func (s *server) enter(ctx context.Context, action string) (*view.View, *Asker, 
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := s.bearer(ctx, v)
+	var c *authn.Caller
+	err = s.judged(ctx, v, place.Leave, func(newer *view.View, _ bool) (err error) {
+		if v = newer; place.Again(ctx) != nil {
+			return throttled()
+		}
+		c, err = s.bearer(ctx, v)
+		return err
+	})
 	if err != nil {
 		place.Leave()
 		return nil, nil, err
@@ -138,7 +145,7 @@ func (s *server) Authenticate(ctx context.Context, r *nativepb.SignedRequest) (*
 		return nil, failed(err)
 	}
 	defer a.Leave()
-	p, err := s.Decider.Authenticate(v, a, signedFrom(r))
+	p, v, err := s.Decider.authenticated(ctx, v, a, signedFrom(r))
 	if err != nil {
 		return nil, failed(err)
 	}

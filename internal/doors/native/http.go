@@ -154,7 +154,7 @@ func (d *Door) authenticate(w http.ResponseWriter, r *http.Request) {
 		Fail(w, err)
 		return
 	}
-	proof, err := d.Authenticate(v, a, &s)
+	proof, v, err := d.authenticated(r.Context(), v, a, &s)
 	if err != nil {
 		Fail(w, err)
 		return
@@ -183,7 +183,15 @@ func (d *Decider) Enter(r *http.Request, action string) (*view.View, *Asker, []b
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	c, place, err := d.identify(v, r, body)
+	var c *authn.Caller
+	var place *admission.Place
+	err = d.judged(r.Context(), v, func() { place.Leave() }, func(newer *view.View, waited bool) (err error) {
+		v = newer
+		if c, place, err = d.identify(v, r, body); err == nil {
+			err = fresh(v, c, waited)
+		}
+		return err
+	})
 	if err != nil {
 		place.Leave()
 		return nil, nil, nil, err

@@ -1,6 +1,7 @@
 package native
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -91,6 +92,22 @@ type handle struct {
 	KeyID   string         `json:"key"`
 	Session *authn.Session `json:"s,omitempty"`
 	Expires int64          `json:"e"` // Unix seconds
+}
+
+// authenticated is Authenticate, on a newer view where v is too old for it.
+func (d *Decider) authenticated(ctx context.Context, v *view.View, a *Asker, r *SignedRequest) (proof *Proof, at *view.View, err error) {
+	err = d.judged(ctx, v, a.Leave, func(newer *view.View, _ bool) (err error) {
+		at = newer
+		if a.place.Again(ctx) != nil {
+			return throttled()
+		}
+		if err := authn.Recheck(newer, a.Caller, d.Now()); err != nil {
+			return err
+		}
+		proof, err = d.Authenticate(newer, a, r)
+		return err
+	})
+	return proof, at, err
 }
 
 // Authenticate proves a request and returns a handle for later questions.

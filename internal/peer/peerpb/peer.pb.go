@@ -1133,6 +1133,127 @@ func (*AnnounceReply) Descriptor() ([]byte, []int) {
 	return file_peer_proto_rawDescGZIP(), []int{19}
 }
 
+type WatchRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchRequest) Reset() {
+	*x = WatchRequest{}
+	mi := &file_peer_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchRequest) ProtoMessage() {}
+
+func (x *WatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
+func (*WatchRequest) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{20}
+}
+
+// Standing is how a Region node stands.
+type Standing struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Lineage       string                 `protobuf:"bytes,1,opt,name=lineage,proto3" json:"lineage,omitempty"`
+	Index         uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"` // that it serves
+	Ready         bool                   `protobuf:"varint,3,opt,name=ready,proto3" json:"ready,omitempty"`
+	Leased        bool                   `protobuf:"varint,4,opt,name=leased,proto3" json:"leased,omitempty"`                  // it follows the control plane, which it heard lately
+	ClockMs       int64                  `protobuf:"varint,5,opt,name=clock_ms,json=clockMs,proto3" json:"clock_ms,omitempty"` // its clock as it sends this
+	Load          uint32                 `protobuf:"varint,6,opt,name=load,proto3" json:"load,omitempty"`                      // of its work, in thousandths of what it can do
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Standing) Reset() {
+	*x = Standing{}
+	mi := &file_peer_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Standing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Standing) ProtoMessage() {}
+
+func (x *Standing) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Standing.ProtoReflect.Descriptor instead.
+func (*Standing) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Standing) GetLineage() string {
+	if x != nil {
+		return x.Lineage
+	}
+	return ""
+}
+
+func (x *Standing) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Standing) GetReady() bool {
+	if x != nil {
+		return x.Ready
+	}
+	return false
+}
+
+func (x *Standing) GetLeased() bool {
+	if x != nil {
+		return x.Leased
+	}
+	return false
+}
+
+func (x *Standing) GetClockMs() int64 {
+	if x != nil {
+		return x.ClockMs
+	}
+	return 0
+}
+
+func (x *Standing) GetLoad() uint32 {
+	if x != nil {
+		return x.Load
+	}
+	return 0
+}
+
 var File_peer_proto protoreflect.FileDescriptor
 
 const file_peer_proto_rawDesc = "" +
@@ -1204,9 +1325,19 @@ const file_peer_proto_rawDesc = "" +
 	"\x0fAnnounceRequest\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\"\x0f\n" +
-	"\rAnnounceReply2B\n" +
+	"\rAnnounceReply\"\x0e\n" +
+	"\fWatchRequest\"\x97\x01\n" +
+	"\bStanding\x12\x18\n" +
+	"\alineage\x18\x01 \x01(\tR\alineage\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x14\n" +
+	"\x05ready\x18\x03 \x01(\bR\x05ready\x12\x16\n" +
+	"\x06leased\x18\x04 \x01(\bR\x06leased\x12\x19\n" +
+	"\bclock_ms\x18\x05 \x01(\x03R\aclockMs\x12\x12\n" +
+	"\x04load\x18\x06 \x01(\rR\x04load2B\n" +
 	"\x04Feed\x12:\n" +
-	"\x06Follow\x12\x14.holdfast.peer.v1.Up\x1a\x16.holdfast.peer.v1.Down(\x010\x012\xd0\x03\n" +
+	"\x06Follow\x12\x14.holdfast.peer.v1.Up\x1a\x16.holdfast.peer.v1.Down(\x010\x012N\n" +
+	"\x05Peers\x12E\n" +
+	"\x05Watch\x12\x1e.holdfast.peer.v1.WatchRequest\x1a\x1a.holdfast.peer.v1.Standing0\x012\xd0\x03\n" +
 	"\aControl\x12B\n" +
 	"\x04Join\x12\x1d.holdfast.peer.v1.JoinRequest\x1a\x1b.holdfast.peer.v1.JoinReply\x12G\n" +
 	"\x05Relay\x12\x1e.holdfast.peer.v1.RelayRequest\x1a\x1c.holdfast.peer.v1.RelayReply0\x01\x12W\n" +
@@ -1227,7 +1358,7 @@ func file_peer_proto_rawDescGZIP() []byte {
 	return file_peer_proto_rawDescData
 }
 
-var file_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_peer_proto_goTypes = []any{
 	(*Up)(nil),                 // 0: holdfast.peer.v1.Up
 	(*Hello)(nil),              // 1: holdfast.peer.v1.Hello
@@ -1249,6 +1380,8 @@ var file_peer_proto_goTypes = []any{
 	(*ClockReply)(nil),         // 17: holdfast.peer.v1.ClockReply
 	(*AnnounceRequest)(nil),    // 18: holdfast.peer.v1.AnnounceRequest
 	(*AnnounceReply)(nil),      // 19: holdfast.peer.v1.AnnounceReply
+	(*WatchRequest)(nil),       // 20: holdfast.peer.v1.WatchRequest
+	(*Standing)(nil),           // 21: holdfast.peer.v1.Standing
 }
 var file_peer_proto_depIdxs = []int32{
 	1,  // 0: holdfast.peer.v1.Up.hello:type_name -> holdfast.peer.v1.Hello
@@ -1259,21 +1392,23 @@ var file_peer_proto_depIdxs = []int32{
 	9,  // 5: holdfast.peer.v1.RelayRequest.header:type_name -> holdfast.peer.v1.Field
 	9,  // 6: holdfast.peer.v1.RelayReply.header:type_name -> holdfast.peer.v1.Field
 	0,  // 7: holdfast.peer.v1.Feed.Follow:input_type -> holdfast.peer.v1.Up
-	7,  // 8: holdfast.peer.v1.Control.Join:input_type -> holdfast.peer.v1.JoinRequest
-	10, // 9: holdfast.peer.v1.Control.Relay:input_type -> holdfast.peer.v1.RelayRequest
-	12, // 10: holdfast.peer.v1.Control.PublishKeys:input_type -> holdfast.peer.v1.PublishKeysRequest
-	14, // 11: holdfast.peer.v1.Control.Report:input_type -> holdfast.peer.v1.ReportRequest
-	18, // 12: holdfast.peer.v1.Control.Announce:input_type -> holdfast.peer.v1.AnnounceRequest
-	16, // 13: holdfast.peer.v1.Control.Clock:input_type -> holdfast.peer.v1.ClockRequest
-	2,  // 14: holdfast.peer.v1.Feed.Follow:output_type -> holdfast.peer.v1.Down
-	8,  // 15: holdfast.peer.v1.Control.Join:output_type -> holdfast.peer.v1.JoinReply
-	11, // 16: holdfast.peer.v1.Control.Relay:output_type -> holdfast.peer.v1.RelayReply
-	13, // 17: holdfast.peer.v1.Control.PublishKeys:output_type -> holdfast.peer.v1.PublishKeysReply
-	15, // 18: holdfast.peer.v1.Control.Report:output_type -> holdfast.peer.v1.ReportReply
-	19, // 19: holdfast.peer.v1.Control.Announce:output_type -> holdfast.peer.v1.AnnounceReply
-	17, // 20: holdfast.peer.v1.Control.Clock:output_type -> holdfast.peer.v1.ClockReply
-	14, // [14:21] is the sub-list for method output_type
-	7,  // [7:14] is the sub-list for method input_type
+	20, // 8: holdfast.peer.v1.Peers.Watch:input_type -> holdfast.peer.v1.WatchRequest
+	7,  // 9: holdfast.peer.v1.Control.Join:input_type -> holdfast.peer.v1.JoinRequest
+	10, // 10: holdfast.peer.v1.Control.Relay:input_type -> holdfast.peer.v1.RelayRequest
+	12, // 11: holdfast.peer.v1.Control.PublishKeys:input_type -> holdfast.peer.v1.PublishKeysRequest
+	14, // 12: holdfast.peer.v1.Control.Report:input_type -> holdfast.peer.v1.ReportRequest
+	18, // 13: holdfast.peer.v1.Control.Announce:input_type -> holdfast.peer.v1.AnnounceRequest
+	16, // 14: holdfast.peer.v1.Control.Clock:input_type -> holdfast.peer.v1.ClockRequest
+	2,  // 15: holdfast.peer.v1.Feed.Follow:output_type -> holdfast.peer.v1.Down
+	21, // 16: holdfast.peer.v1.Peers.Watch:output_type -> holdfast.peer.v1.Standing
+	8,  // 17: holdfast.peer.v1.Control.Join:output_type -> holdfast.peer.v1.JoinReply
+	11, // 18: holdfast.peer.v1.Control.Relay:output_type -> holdfast.peer.v1.RelayReply
+	13, // 19: holdfast.peer.v1.Control.PublishKeys:output_type -> holdfast.peer.v1.PublishKeysReply
+	15, // 20: holdfast.peer.v1.Control.Report:output_type -> holdfast.peer.v1.ReportReply
+	19, // 21: holdfast.peer.v1.Control.Announce:output_type -> holdfast.peer.v1.AnnounceReply
+	17, // 22: holdfast.peer.v1.Control.Clock:output_type -> holdfast.peer.v1.ClockReply
+	15, // [15:23] is the sub-list for method output_type
+	7,  // [7:15] is the sub-list for method input_type
 	7,  // [7:7] is the sub-list for extension type_name
 	7,  // [7:7] is the sub-list for extension extendee
 	0,  // [0:7] is the sub-list for field type_name
@@ -1297,9 +1432,9 @@ func file_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peer_proto_rawDesc), len(file_peer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   20,
+			NumMessages:   22,
 			NumExtensions: 0,
-			NumServices:   2,
+			NumServices:   3,
 		},
 		GoTypes:           file_peer_proto_goTypes,
 		DependencyIndexes: file_peer_proto_depIdxs,

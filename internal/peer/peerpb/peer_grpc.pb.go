@@ -121,6 +121,119 @@ var Feed_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
+	Peers_Watch_FullMethodName = "/holdfast.peer.v1.Peers/Watch"
+)
+
+// PeersClient is the client API for Peers service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// Peers is what the nodes of one Region tell each other.
+type PeersClient interface {
+	// Watch tells how the node stands: at once when that changes, and otherwise a
+	// few times a second.
+	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Standing], error)
+}
+
+type peersClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewPeersClient(cc grpc.ClientConnInterface) PeersClient {
+	return &peersClient{cc}
+}
+
+func (c *peersClient) Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Standing], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Peers_ServiceDesc.Streams[0], Peers_Watch_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchRequest, Standing]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Peers_WatchClient = grpc.ServerStreamingClient[Standing]
+
+// PeersServer is the server API for Peers service.
+// All implementations must embed UnimplementedPeersServer
+// for forward compatibility.
+//
+// Peers is what the nodes of one Region tell each other.
+type PeersServer interface {
+	// Watch tells how the node stands: at once when that changes, and otherwise a
+	// few times a second.
+	Watch(*WatchRequest, grpc.ServerStreamingServer[Standing]) error
+	mustEmbedUnimplementedPeersServer()
+}
+
+// UnimplementedPeersServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedPeersServer struct{}
+
+func (UnimplementedPeersServer) Watch(*WatchRequest, grpc.ServerStreamingServer[Standing]) error {
+	return status.Error(codes.Unimplemented, "method Watch not implemented")
+}
+func (UnimplementedPeersServer) mustEmbedUnimplementedPeersServer() {}
+func (UnimplementedPeersServer) testEmbeddedByValue()               {}
+
+// UnsafePeersServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to PeersServer will
+// result in compilation errors.
+type UnsafePeersServer interface {
+	mustEmbedUnimplementedPeersServer()
+}
+
+func RegisterPeersServer(s grpc.ServiceRegistrar, srv PeersServer) {
+	// If the following call panics, it indicates UnimplementedPeersServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&Peers_ServiceDesc, srv)
+}
+
+func _Peers_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(PeersServer).Watch(m, &grpc.GenericServerStream[WatchRequest, Standing]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Peers_WatchServer = grpc.ServerStreamingServer[Standing]
+
+// Peers_ServiceDesc is the grpc.ServiceDesc for Peers service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var Peers_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "holdfast.peer.v1.Peers",
+	HandlerType: (*PeersServer)(nil),
+	Methods:     []grpc.MethodDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Watch",
+			Handler:       _Peers_Watch_Handler,
+			ServerStreams: true,
+		},
+	},
+	Metadata: "peer.proto",
+}
+
+const (
 	Control_Join_FullMethodName        = "/holdfast.peer.v1.Control/Join"
 	Control_Relay_FullMethodName       = "/holdfast.peer.v1.Control/Relay"
 	Control_PublishKeys_FullMethodName = "/holdfast.peer.v1.Control/PublishKeys"
