@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"hash/maphash"
 	"math/bits"
 	"strings"
 )
@@ -26,7 +27,7 @@ type actionKey struct {
 	hash       uint64
 	text       string // folded
 	statements int32  // chunk: that write the name
-	patterns   int32  // pattern: the service's
+	patterns   int32  // pattern: the service's; of a name being built, below 0, its service
 }
 
 // actionPattern is a name with a wildcard.
@@ -44,18 +45,11 @@ type chunk struct {
 	next int32
 }
 
-// hashStart and hashByte are FNV-1a. What it calls equal is compared again.
-const hashStart uint64 = 14695981039346656037
+// hashOf is of an action's name or a condition key. Nobody knows the seed, so
+// nobody can make them look alike. What it calls equal is compared again.
+func hashOf(s string) uint64 { return maphash.String(hashSeed, s) }
 
-func hashByte(h uint64, c byte) uint64 { return (h ^ uint64(c)) * 1099511628211 }
-
-func hashOf(s string) uint64 {
-	h := hashStart
-	for i := 0; i < len(s); i++ {
-		h = hashByte(h, s[i])
-	}
-	return h
-}
+var hashSeed = maphash.MakeSeed()
 
 // serviceOf is an action's service with the colon; empty for one without.
 func serviceOf(action string) string { return action[:strings.IndexByte(action, ':')+1] }
@@ -88,15 +82,18 @@ func (e *evaluation) statementsFor(p *Policy) []uint64 {
 		e.clear(len(p.statements))
 		found = e.unite(a, a.anywhere) || a.inverted != nil
 	}
-	if service := a.find(e.serviceHash, e.service); service != nil {
+	key, statements := a.find(e.hash, e.action), int32(0)
+	if key != nil {
+		statements = key.statements
+	} else {
+		key = a.find(e.serviceHash, e.service)
+	}
+	if key != nil {
 		if !a.always {
 			e.clear(len(p.statements))
 		}
-		found = e.unite(a, service.patterns) || found
-		if name := a.find(e.hash, e.action); name != nil && name.statements != 0 {
-			a.add(name.statements, e.set)
-			found = true
-		}
+		found = e.unite(a, key.patterns) || found || statements != 0
+		a.add(statements, e.set)
 	}
 	if !found {
 		return nil
@@ -168,8 +165,11 @@ func (b *actionsBuilder) place(text string) int32 {
 	p := b.compilePattern(text, true, false, false)
 	service := serviceOf(p.text)
 	if p.shape == exact {
-		b.key(service)
-		return b.key(text)
+		of, at := b.key(service), b.key(text)
+		if of != at {
+			b.keys[at].patterns = ^of
+		}
+		return at
 	}
 	chain := &b.anywhere
 	if service != "" && !wild(service) {
@@ -219,7 +219,11 @@ func (b *actionsBuilder) index() actions {
 		b.slots = make([]uint32, 2<<bits.Len(uint(len(b.keys))))
 	}
 	for at := range b.keys {
-		i := b.keys[at].hash
+		k := &b.keys[at]
+		if k.patterns < 0 {
+			k.patterns = b.keys[^k.patterns].patterns
+		}
+		i := k.hash
 		for b.slots[i&uint64(len(b.slots)-1)] != 0 {
 			i++
 		}

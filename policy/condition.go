@@ -94,6 +94,12 @@ func (t *test) eval(e *evaluation) verdict {
 		return verdictOf(t.negated)
 	}
 	switch {
+	case t.quantifier == single && len(values) == 1:
+		met := t.match(e, values[0])
+		if met == invalid {
+			return invalid
+		}
+		return verdictOf((met == yes) != t.negated)
 	case t.quantifier == single:
 		return t.one(e, values)
 	case e.emptyTexts(values): // a null data set, as AWS says: like a missing key

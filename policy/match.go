@@ -49,19 +49,16 @@ const (
 // begin takes a request.
 func (e *evaluation) begin(r *Request) {
 	e.request, e.left, e.names, e.phase = r, budget, nil, alone
-	e.folded = e.folded[:0]
-	colon, h := 0, hashStart
-	e.serviceHash = h
-	for i := 0; i < len(r.Action); i++ {
-		c := lower(r.Action[i])
-		e.folded = append(e.folded, c)
-		h = hashByte(h, c)
-		if c == ':' && colon == 0 {
-			colon, e.serviceHash = i+1, h
-		}
+	if cap(e.folded) < len(r.Action) {
+		e.folded = make([]byte, len(r.Action))
 	}
-	e.action, e.hash = view(e.folded), h
-	e.service = e.action[:colon]
+	folded := e.folded[:len(r.Action)]
+	for i := range folded {
+		folded[i] = lower(r.Action[i])
+	}
+	e.action = view(folded)
+	e.service = serviceOf(e.action)
+	e.hash, e.serviceHash = hashOf(e.action), hashOf(e.service)
 }
 
 // addressed says how a statement of a type of policy speaks of the one who
@@ -105,7 +102,7 @@ func (e *evaluation) resourceMatches(s *compiled, by Type) bool {
 	for i := range s.resources {
 		p := &s.resources[i]
 		// Most do not match, and most of them are told by this alone.
-		if n := int(p.head); n > len(text) || n >= 8 && headMark(text, n) != p.mark {
+		if n := int(p.head); n > len(text) || n >= markSize && headMark(text[n-markSize:n]) != p.mark {
 			continue
 		}
 		if p.matches(e, resource, asResource) {

@@ -163,12 +163,18 @@ func sameFolded(a, b string) bool {
 	return true
 }
 
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		return c + 'a' - 'A'
+// lower is the lower case of an ASCII letter, and any other byte itself.
+func lower(c byte) byte { return lowered[c] }
+
+var lowered = func() (t [256]byte) {
+	for c := range t {
+		t[c] = byte(c)
+		if 'A' <= c && c <= 'Z' {
+			t[c] += 'a' - 'A'
+		}
 	}
-	return c
-}
+	return t
+}()
 
 func compileLike(c *compiler, values []string) (matcher, bool) {
 	set, rest := split(c.values(values, true, false))

@@ -30,7 +30,7 @@ const (
 // pattern is compiled text: literal bytes, wildcards, and variables.
 type pattern struct {
 	text  string  // the whole; prefix: without the star; variables: the head
-	mark  uint64  // of the head, where it has eight bytes
+	mark  uint64  // of the head, where it is as long as one needs
 	parts *[]part // variables: literals and variables in turn
 	head  uint16  // literal bytes at the start
 	shape shape
@@ -143,15 +143,17 @@ func shaped(text string, arn bool) pattern {
 // setHead notes how much of the text is compared as it is.
 func (p *pattern) setHead(n int) {
 	p.head = uint16(min(n, 1<<16-1))
-	if p.head >= 8 {
-		p.mark = headMark(bytesOf(p.text), int(p.head))
+	if n := int(p.head); n >= markSize {
+		p.mark = headMark(bytesOf(p.text[n-markSize : n]))
 	}
 }
 
-// headMark tells most heads of n bytes, which are eight at least, apart by one
-// comparison of numbers: their last sixteen bytes.
-func headMark(s []byte, n int) uint64 {
-	return binary.LittleEndian.Uint64(s[n-8:]) ^ bits.RotateLeft64(binary.LittleEndian.Uint64(s[max(n-16, 0):]), 29)
+// markSize is how many bytes at the end of a head make its mark.
+const markSize = 16
+
+// headMark tells most heads apart by one comparison of numbers.
+func headMark(end []byte) uint64 {
+	return binary.LittleEndian.Uint64(end[8:]) ^ bits.RotateLeft64(binary.LittleEndian.Uint64(end), 29)
 }
 
 // compileVariable reads what stands between ${ and }.

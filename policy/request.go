@@ -1,7 +1,5 @@
 package policy
 
-import "hash/maphash"
-
 // PrincipalKind is what kind of principal asks. The zero value is nobody.
 type PrincipalKind uint8
 
@@ -62,11 +60,8 @@ func (e *contextEntry) values() []string {
 	return e.many
 }
 
-// markOf tells keys apart by one comparison of numbers. Whoever names a
-// request's tags does not know the seed, so cannot make them look alike.
-func markOf(key string) uint32 { return uint32(maphash.String(markSeed, key)) }
-
-var markSeed = maphash.MakeSeed()
+// markOf tells keys apart by one comparison of numbers.
+func markOf(key string) uint32 { return uint32(hashOf(key)) }
 
 // Set gives a key its values, replacing those it had. Keys are compared
 // without regard to ASCII case.
