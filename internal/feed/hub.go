@@ -39,6 +39,8 @@ type Hub struct {
 	Heartbeat func(context.Context) (*record.Beat, error)
 	// Refresh has this node see the newest head; nil: it is the only one.
 	Refresh func(context.Context)
+	// Lineages is what this node does about other lineages than its own.
+	Lineages Successions
 
 	mu      sync.Mutex
 	ring    *Ring
@@ -166,6 +168,9 @@ func (h *Hub) Follow(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down]) er
 	}
 	if up.Hello == nil {
 		return status.Error(codes.InvalidArgument, "hello comes first")
+	}
+	if done, err := h.succession(stream, up.Hello); done {
+		return err
 	}
 	node := peer.Caller(stream.Context())
 	go h.acknowledge(stream, node.ID)

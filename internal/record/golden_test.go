@@ -72,6 +72,7 @@ func TestEveryVersionEverWrittenIsReadAndNoneChangesSilently(t *testing.T) {
 	golden(t, InstanceProfiles)
 	golden(t, Policies)
 	golden(t, KeyUses)
+	golden(t, Successors)
 }
 
 func TestEveryKindAndVersionHasAGoldenFileAndALineInTheDocs(t *testing.T) {

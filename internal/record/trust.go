@@ -106,5 +106,8 @@ func VerifyState(r Reader, h *Head, digest Hash, rootHash string) error {
 	if digest != h.State {
 		return fmt.Errorf("record: the state does not come to the digest of its head at index %d", h.Index)
 	}
+	if err := verifyDescent(r, g, h); err != nil {
+		return err
+	}
 	return VerifyHead(r, h)
 }

@@ -26,6 +26,7 @@ const (
 	magic        = "holdfast replica 1\n"
 	snapshotFile = "snapshot"
 	logFile      = "batches"
+	oldLogFile   = "batches.old"
 	maxPiece     = 32 << 20
 	prefix       = 4 // bytes of a piece's length
 	// rewriteAt is the size of the log at which a new snapshot is written.
@@ -256,14 +257,21 @@ func (l *batchLog) append(batch []byte) error {
 	return nil
 }
 
-// reset empties the log: the snapshot has it all.
-func (l *batchLog) reset() error {
-	if err := l.f.Truncate(0); err != nil {
+// reset begins a new log: the snapshot has it all. The old one is kept once
+// more, since what a node applied after a fork is told from its log (protocol
+// rule 23).
+func (l *batchLog) reset(dir string) error {
+	path := filepath.Join(dir, logFile)
+	if l.size > 0 {
+		if err := os.Rename(path, filepath.Join(dir, oldLogFile)); err != nil {
+			return err
+		}
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
 		return err
 	}
-	if _, err := l.f.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	l.size = 0
-	return l.f.Sync()
+	err = l.f.Close()
+	l.f, l.size = f, 0
+	return errors.Join(err, f.Sync(), syncDir(dir))
 }

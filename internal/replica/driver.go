@@ -121,6 +121,8 @@ func (d *driver) next(ctx context.Context) any {
 		case <-d.again:
 			d.again = nil
 			return Timer{}
+		case s := <-d.words:
+			return s
 		case o := <-d.offers:
 			d.take(ctx, o)
 		}
@@ -218,7 +220,7 @@ func (d *driver) perform(ctx context.Context, effects []any) {
 		case Dial:
 			d.dial(ctx)
 		case Ask:
-			d.send(&peerpb.Up{Hello: &peerpb.Hello{Format: record.Format, Lineage: e.Lineage, Index: e.Index, Chain: e.Chain}})
+			d.send(&peerpb.Up{Hello: &peerpb.Hello{Format: record.Format, Lineage: e.Lineage, Index: e.Index, Chain: e.Chain, Successors: e.Successors}})
 		case Acknowledge:
 			d.send(&peerpb.Up{Acknowledged: e.Index})
 		case Append:
@@ -229,6 +231,10 @@ func (d *driver) perform(ctx context.Context, effects []any) {
 			d.events = append(d.events, Written{err})
 		case Rewrite:
 			d.events = append(d.events, Written{errors.Join(d.rewrite(e.View, e.Seed), d.mark())})
+		case Keep:
+			d.events = append(d.events, Kept{d.keep(e.Records)})
+		case Offer:
+			d.offer(e.From)
 		case HangUp:
 			d.drop(e.Err)
 		case Retry:

@@ -37,6 +37,8 @@ type (
 		// Lost says that there was a disk copy once: what this node has
 		// acknowledged is not known any more.
 		Lost bool
+		// Successors are those that the node has been shown.
+		Successors [][]byte
 	}
 	// Timer says that it is time to follow.
 	Timer struct{}
@@ -59,6 +61,8 @@ type (
 		Lineage string
 		Index   uint64
 		Chain   []byte
+		// Successors are all that the node knows: the source may not.
+		Successors [][]byte
 	}
 	// Append makes a batch durable behind the snapshot.
 	Append struct{ Batch []byte }
@@ -97,6 +101,7 @@ type Follower struct {
 	logSize int64
 	damaged bool     // an Append failed: the log's end is not known
 	writing *pending // the write under way
+	heirs   heirs
 	in      incoming // of the stream
 	side    incoming // of a peer's, see Shared
 	lost    loss
@@ -133,7 +138,7 @@ func NewFollower(root string) *Follower { return &Follower{root: root, pause: fi
 func (f *Follower) View() *view.View { return f.view }
 
 // Busy says that a write is under way: no frame may be handed in.
-func (f *Follower) Busy() bool { return f.writing != nil }
+func (f *Follower) Busy() bool { return f.writing != nil || f.heirs.fresh != nil }
 
 // Linked says whether the stream has caught up once and is open still.
 func (f *Follower) Linked() bool { return f.linked }
@@ -165,6 +170,10 @@ func (f *Follower) Step(event any, now time.Time) []any {
 		return f.shared(e.Down, now)
 	case Written:
 		return f.written(e.Err, now)
+	case Shown:
+		return f.shown(e.Records)
+	case Kept:
+		return f.kept(e.Err)
 	case Disconnected:
 		return f.disconnected(now)
 	}
@@ -174,19 +183,20 @@ func (f *Follower) Step(event any, now time.Time) []any {
 func (f *Follower) loaded(e Loaded, now time.Time) []any {
 	f.lost.is = e.Lost
 	if e.View == nil {
+		f.heirs.raw = e.Successors
 		return nil
 	}
 	f.view, f.seed, f.logSize = e.View, e.Seed, e.LogSize
+	f.settled(nil)
+	if d, err := Descend(e.View, e.Successors); err == nil { // a file that cannot be read is none
+		f.heirs.known = f.heirs.known.With(d)
+	}
 	return append(f.raiseFloor(e.View.Head.At(), now), Serve{View: e.View})
 }
 
 func (f *Follower) connected() []any {
 	f.open, f.in = true, incoming{}
-	ask := Ask{}
-	if v := f.view; v != nil {
-		ask = Ask{v.Head.Lineage, v.Head.Index, v.Head.Chain[:]}
-	}
-	return []any{ask}
+	return []any{f.ask()}
 }
 
 func (f *Follower) disconnected(now time.Time) []any {
@@ -220,6 +230,10 @@ func (f *Follower) received(down *peerpb.Down, now time.Time) []any {
 		if out, err = f.heartbeat(d.Heartbeat, now); err == nil {
 			out = append(out, f.prove(d.Heartbeat)...)
 		}
+	case *peerpb.Down_Successors:
+		out, err = f.succession(d.Successors.Records)
+	case *peerpb.Down_Handed:
+		out = f.handed(d.Handed.Index)
 	default:
 		out, err = f.take(down, &f.in)
 	}
@@ -256,7 +270,7 @@ func (f *Follower) take(down *peerpb.Down, in *incoming) ([]any, error) {
 }
 
 func (f *Follower) acknowledge() []any {
-	if f.view == nil || !f.open || f.lost.is {
+	if f.view == nil || !f.open || f.lost.is || f.heir() != nil {
 		return nil
 	}
 	return []any{Acknowledge{f.view.Head.Index}}
@@ -298,8 +312,11 @@ func (f *Follower) part(p *peerpb.SnapshotPart, from *incoming) ([]any, error) {
 	if err := record.VerifyState(v, &v.Head, v.Digest(), f.root); err != nil {
 		return nil, err
 	}
-	if old := f.view; old != nil && old.Head.Lineage == v.Head.Lineage && v.Head.Index < old.Head.Index {
-		return nil, fmt.Errorf("replica: the snapshot at index %d is older than what is served at %d", v.Head.Index, old.Head.Index)
+	if err := f.goes(v); err != nil {
+		if out := f.learnFrom(v); out != nil {
+			return out, nil
+		}
+		return nil, err
 	}
 	return f.rewrite(v, in.seed), nil
 }
@@ -309,12 +326,18 @@ func (f *Follower) batch(text []byte) ([]any, error) {
 	if f.view == nil {
 		return nil, errors.New("replica: a batch before any snapshot")
 	}
+	if f.heir() != nil {
+		return nil, errors.New("replica: a batch of a lineage that has a successor")
+	}
 	next, err := advance(f.view, text)
 	if errors.Is(err, errOld) {
 		return f.acknowledge(), nil
 	}
 	if err != nil {
 		return nil, err
+	}
+	if out := f.succeeds(next); out != nil {
+		return out, nil
 	}
 	if f.damaged {
 		// What stands at the log's end is not known, and a batch behind a torn
@@ -347,7 +370,9 @@ func (f *Follower) written(err error, now time.Time) []any {
 	if w.next == nil {
 		return nil
 	}
+	before := f.view
 	f.view = w.next
+	f.settled(before)
 	f.beat = max(f.beat, f.view.Head.Time)
 	out := append(f.raiseFloor(f.view.Head.At(), now), f.serve(w.batch)...)
 	if f.logSize > rewriteAt {
@@ -360,7 +385,7 @@ func (f *Follower) written(err error, now time.Time) []any {
 // heartbeat takes the signed word that the head was this at that time.
 func (f *Follower) heartbeat(text []byte, now time.Time) ([]any, error) {
 	v := f.view
-	if v == nil {
+	if v == nil || f.heir() != nil {
 		return nil, nil
 	}
 	var h record.Beat
@@ -391,7 +416,10 @@ func (f *Follower) raiseFloor(t, now time.Time) []any {
 	return nil
 }
 
-var errOld = errors.New("replica: the batch is older than the view")
+var (
+	errOld   = errors.New("replica: the batch is older than the view")
+	errOther = errors.New("replica: the batch is of another lineage")
+)
 
 // advance applies one batch to a view: chain, signature, format and digest.
 func advance(v *view.View, text []byte) (*view.View, error) {
@@ -400,6 +428,8 @@ func advance(v *view.View, text []byte) (*view.View, error) {
 		return nil, fmt.Errorf("replica: batch: %w", err)
 	}
 	switch {
+	case b.Head.Lineage != v.Head.Lineage:
+		return nil, errOther
 	case b.Head.Index <= v.Head.Index:
 		return nil, errOld
 	case b.Head.Format > record.Format:
@@ -435,7 +465,7 @@ func Recover(snapshot *view.View, batches [][]byte, root string) (*view.View, er
 	}
 	for _, b := range batches {
 		next, err := advance(v, b)
-		if errors.Is(err, errOld) {
+		if errors.Is(err, errOld) || errors.Is(err, errOther) {
 			continue // the snapshot was written after it
 		}
 		if err != nil {

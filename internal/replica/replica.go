@@ -20,6 +20,7 @@ import (
 
 	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/feed"
+	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/view"
 )
 
@@ -50,13 +51,15 @@ type Replica struct {
 	offers  chan offer
 	aside   bool // what happens is a peer's doing; of the machine's goroutine
 	changed atomic.Pointer[chan struct{}]
+	words   chan Shown // of successors, to be taken
+	heir    atomic.Pointer[record.Successor]
 }
 
 // Open loads the disk copy. One that is absent is no error: View is nil until
 // somebody was followed. A damaged one is put aside and said so.
 func (r *Replica) Open() error {
 	r.wake()
-	r.machine, r.offers = NewFollower(r.Root), make(chan offer)
+	r.machine, r.offers, r.words = NewFollower(r.Root), make(chan offer), make(chan Shown, 1)
 	loaded, err := r.load()
 	switch {
 	case err == nil:
@@ -80,10 +83,15 @@ func (r *Replica) Open() error {
 	if r.log, _, err = openLog(r.Dir); err != nil {
 		return err
 	}
-	if r.marked() {
-		r.Log.Error("this node had a disk copy and has it no more: it serves again when the control plane has told it how far the log is, or under a new identity")
-		r.showAll(r.step(Loaded{Lost: true}))
+	list, err := readSuccessors(r.Dir)
+	if err != nil {
+		return err
 	}
+	lost := r.marked()
+	if lost {
+		r.Log.Error("this node had a disk copy and has it no more: it serves again when the control plane has told it how far the log is, or under a new identity")
+	}
+	r.showAll(r.step(Loaded{Lost: lost, Successors: list}))
 	return nil
 }
 
@@ -101,7 +109,8 @@ func (r *Replica) load() (Loaded, error) {
 	if v, err = Recover(v, batches, r.Root); err != nil {
 		return Loaded{}, err
 	}
-	return Loaded{View: v, Seed: seed, LogSize: log.size}, nil
+	list, err := readSuccessors(r.Dir)
+	return Loaded{View: v, Seed: seed, LogSize: log.size, Successors: list}, err
 }
 
 // copy reads the snapshot's view, from the packed copy beside it where that is
@@ -149,6 +158,7 @@ func (r *Replica) step(event any) []any {
 	r.linked.Store(r.machine.Linked())
 	r.open.Store(r.machine.open)
 	r.lost.Store(r.machine.Lost())
+	r.heir.Store(r.machine.Heir())
 	return effects
 }
 
@@ -182,7 +192,7 @@ func (r *Replica) rewrite(v *view.View, seed []byte) error {
 		r.Log.Warn("the packed copy cannot be written; the next start takes longer", "error", err)
 	}
 	failpoint.Crash(failpoint.AfterSnapshot)
-	return r.log.reset()
+	return r.log.reset(r.Dir)
 }
 
 // View returns what this node serves, nil before the first.

@@ -200,7 +200,7 @@ func (r *region) perform(effects []any) {
 		case replica.Dial:
 			r.dial()
 		case replica.Ask:
-			r.send(&peerpb.Up{Hello: &peerpb.Hello{Format: record.Format, Lineage: e.Lineage, Index: e.Index, Chain: e.Chain}})
+			r.send(&peerpb.Up{Hello: &peerpb.Hello{Format: record.Format, Lineage: e.Lineage, Index: e.Index, Chain: e.Chain, Successors: e.Successors}})
 		case replica.Acknowledge:
 			if got := r.durable(); got < e.Index {
 				r.w.fail("Durable: %s acknowledges %d with %d on its disk", r.id, e.Index, got)

@@ -27,6 +27,7 @@ type Up struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Hello         *Hello                 `protobuf:"bytes,1,opt,name=hello,proto3" json:"hello,omitempty"`                // first, once
 	Acknowledged  uint64                 `protobuf:"varint,2,opt,name=acknowledged,proto3" json:"acknowledged,omitempty"` // highest index durably applied
+	Surplus       *Surplus               `protobuf:"bytes,3,opt,name=surplus,proto3" json:"surplus,omitempty"`            // what a successor does not have, piece by piece
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -75,12 +76,20 @@ func (x *Up) GetAcknowledged() uint64 {
 	return 0
 }
 
+func (x *Up) GetSurplus() *Surplus {
+	if x != nil {
+		return x.Surplus
+	}
+	return nil
+}
+
 type Hello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Lineage       string                 `protobuf:"bytes,1,opt,name=lineage,proto3" json:"lineage,omitempty"`
 	Index         uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
 	Chain         []byte                 `protobuf:"bytes,3,opt,name=chain,proto3" json:"chain,omitempty"`
 	Format        int32                  `protobuf:"varint,4,opt,name=format,proto3" json:"format,omitempty"`
+	Successors    [][]byte               `protobuf:"bytes,5,rep,name=successors,proto3" json:"successors,omitempty"` // record.Successor as JSON, all that the follower knows
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -143,6 +152,66 @@ func (x *Hello) GetFormat() int32 {
 	return 0
 }
 
+func (x *Hello) GetSuccessors() [][]byte {
+	if x != nil {
+		return x.Successors
+	}
+	return nil
+}
+
+// Surplus is a commit that the follower applied after the common prefix.
+type Surplus struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Batch         []byte                 `protobuf:"bytes,1,opt,name=batch,proto3" json:"batch,omitempty"` // record.Batch as JSON
+	Last          bool                   `protobuf:"varint,2,opt,name=last,proto3" json:"last,omitempty"`  // and no batch
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Surplus) Reset() {
+	*x = Surplus{}
+	mi := &file_peer_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Surplus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Surplus) ProtoMessage() {}
+
+func (x *Surplus) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Surplus.ProtoReflect.Descriptor instead.
+func (*Surplus) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Surplus) GetBatch() []byte {
+	if x != nil {
+		return x.Batch
+	}
+	return nil
+}
+
+func (x *Surplus) GetLast() bool {
+	if x != nil {
+		return x.Last
+	}
+	return false
+}
+
 type Down struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Frame:
@@ -152,6 +221,8 @@ type Down struct {
 	//	*Down_Batch
 	//	*Down_Heartbeat
 	//	*Down_Ready
+	//	*Down_Successors
+	//	*Down_Handed
 	Frame         isDown_Frame `protobuf_oneof:"frame"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -159,7 +230,7 @@ type Down struct {
 
 func (x *Down) Reset() {
 	*x = Down{}
-	mi := &file_peer_proto_msgTypes[2]
+	mi := &file_peer_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -171,7 +242,7 @@ func (x *Down) String() string {
 func (*Down) ProtoMessage() {}
 
 func (x *Down) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[2]
+	mi := &file_peer_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -184,7 +255,7 @@ func (x *Down) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Down.ProtoReflect.Descriptor instead.
 func (*Down) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{2}
+	return file_peer_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Down) GetFrame() isDown_Frame {
@@ -239,6 +310,24 @@ func (x *Down) GetReady() *Ready {
 	return nil
 }
 
+func (x *Down) GetSuccessors() *Successors {
+	if x != nil {
+		if x, ok := x.Frame.(*Down_Successors); ok {
+			return x.Successors
+		}
+	}
+	return nil
+}
+
+func (x *Down) GetHanded() *Handed {
+	if x != nil {
+		if x, ok := x.Frame.(*Down_Handed); ok {
+			return x.Handed
+		}
+	}
+	return nil
+}
+
 type isDown_Frame interface {
 	isDown_Frame()
 }
@@ -263,6 +352,14 @@ type Down_Ready struct {
 	Ready *Ready `protobuf:"bytes,5,opt,name=ready,proto3,oneof"`
 }
 
+type Down_Successors struct {
+	Successors *Successors `protobuf:"bytes,6,opt,name=successors,proto3,oneof"` // in place of all else: the follower's lineage has one
+}
+
+type Down_Handed struct {
+	Handed *Handed `protobuf:"bytes,7,opt,name=handed,proto3,oneof"`
+}
+
 func (*Down_Snapshot) isDown_Frame() {}
 
 func (*Down_Part) isDown_Frame() {}
@@ -272,6 +369,10 @@ func (*Down_Batch) isDown_Frame() {}
 func (*Down_Heartbeat) isDown_Frame() {}
 
 func (*Down_Ready) isDown_Frame() {}
+
+func (*Down_Successors) isDown_Frame() {}
+
+func (*Down_Handed) isDown_Frame() {}
 
 type SnapshotBegin struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -284,7 +385,7 @@ type SnapshotBegin struct {
 
 func (x *SnapshotBegin) Reset() {
 	*x = SnapshotBegin{}
-	mi := &file_peer_proto_msgTypes[3]
+	mi := &file_peer_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -296,7 +397,7 @@ func (x *SnapshotBegin) String() string {
 func (*SnapshotBegin) ProtoMessage() {}
 
 func (x *SnapshotBegin) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[3]
+	mi := &file_peer_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -309,7 +410,7 @@ func (x *SnapshotBegin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotBegin.ProtoReflect.Descriptor instead.
 func (*SnapshotBegin) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{3}
+	return file_peer_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SnapshotBegin) GetHead() []byte {
@@ -343,7 +444,7 @@ type SnapshotPart struct {
 
 func (x *SnapshotPart) Reset() {
 	*x = SnapshotPart{}
-	mi := &file_peer_proto_msgTypes[4]
+	mi := &file_peer_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -355,7 +456,7 @@ func (x *SnapshotPart) String() string {
 func (*SnapshotPart) ProtoMessage() {}
 
 func (x *SnapshotPart) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[4]
+	mi := &file_peer_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -368,7 +469,7 @@ func (x *SnapshotPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotPart.ProtoReflect.Descriptor instead.
 func (*SnapshotPart) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{4}
+	return file_peer_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SnapshotPart) GetEntries() []*Entry {
@@ -395,7 +496,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_peer_proto_msgTypes[5]
+	mi := &file_peer_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -407,7 +508,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[5]
+	mi := &file_peer_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -420,7 +521,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{5}
+	return file_peer_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Entry) GetKey() string {
@@ -445,7 +546,7 @@ type Ready struct {
 
 func (x *Ready) Reset() {
 	*x = Ready{}
-	mi := &file_peer_proto_msgTypes[6]
+	mi := &file_peer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -457,7 +558,7 @@ func (x *Ready) String() string {
 func (*Ready) ProtoMessage() {}
 
 func (x *Ready) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[6]
+	mi := &file_peer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -470,7 +571,96 @@ func (x *Ready) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ready.ProtoReflect.Descriptor instead.
 func (*Ready) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{6}
+	return file_peer_proto_rawDescGZIP(), []int{7}
+}
+
+type Successors struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Records       [][]byte               `protobuf:"bytes,1,rep,name=records,proto3" json:"records,omitempty"` // record.Successor as JSON
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Successors) Reset() {
+	*x = Successors{}
+	mi := &file_peer_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Successors) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Successors) ProtoMessage() {}
+
+func (x *Successors) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Successors.ProtoReflect.Descriptor instead.
+func (*Successors) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Successors) GetRecords() [][]byte {
+	if x != nil {
+		return x.Records
+	}
+	return nil
+}
+
+// Handed says where the denials of a surplus stand.
+type Handed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Index         uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Handed) Reset() {
+	*x = Handed{}
+	mi := &file_peer_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Handed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Handed) ProtoMessage() {}
+
+func (x *Handed) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Handed.ProtoReflect.Descriptor instead.
+func (*Handed) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Handed) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
 }
 
 type JoinRequest struct {
@@ -484,7 +674,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_peer_proto_msgTypes[7]
+	mi := &file_peer_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -496,7 +686,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[7]
+	mi := &file_peer_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -509,7 +699,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{7}
+	return file_peer_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *JoinRequest) GetInvite() []byte {
@@ -541,7 +731,7 @@ type JoinReply struct {
 
 func (x *JoinReply) Reset() {
 	*x = JoinReply{}
-	mi := &file_peer_proto_msgTypes[8]
+	mi := &file_peer_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -553,7 +743,7 @@ func (x *JoinReply) String() string {
 func (*JoinReply) ProtoMessage() {}
 
 func (x *JoinReply) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[8]
+	mi := &file_peer_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -566,7 +756,7 @@ func (x *JoinReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinReply.ProtoReflect.Descriptor instead.
 func (*JoinReply) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{8}
+	return file_peer_proto_rawDescGZIP(), []int{11}
 }
 
 type Field struct {
@@ -579,7 +769,7 @@ type Field struct {
 
 func (x *Field) Reset() {
 	*x = Field{}
-	mi := &file_peer_proto_msgTypes[9]
+	mi := &file_peer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -591,7 +781,7 @@ func (x *Field) String() string {
 func (*Field) ProtoMessage() {}
 
 func (x *Field) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[9]
+	mi := &file_peer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -604,7 +794,7 @@ func (x *Field) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Field.ProtoReflect.Descriptor instead.
 func (*Field) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{9}
+	return file_peer_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Field) GetName() string {
@@ -637,7 +827,7 @@ type RelayRequest struct {
 
 func (x *RelayRequest) Reset() {
 	*x = RelayRequest{}
-	mi := &file_peer_proto_msgTypes[10]
+	mi := &file_peer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -649,7 +839,7 @@ func (x *RelayRequest) String() string {
 func (*RelayRequest) ProtoMessage() {}
 
 func (x *RelayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[10]
+	mi := &file_peer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -662,7 +852,7 @@ func (x *RelayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelayRequest.ProtoReflect.Descriptor instead.
 func (*RelayRequest) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{10}
+	return file_peer_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RelayRequest) GetMethod() string {
@@ -733,7 +923,7 @@ type RelayReply struct {
 
 func (x *RelayReply) Reset() {
 	*x = RelayReply{}
-	mi := &file_peer_proto_msgTypes[11]
+	mi := &file_peer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -745,7 +935,7 @@ func (x *RelayReply) String() string {
 func (*RelayReply) ProtoMessage() {}
 
 func (x *RelayReply) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[11]
+	mi := &file_peer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -758,7 +948,7 @@ func (x *RelayReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelayReply.ProtoReflect.Descriptor instead.
 func (*RelayReply) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{11}
+	return file_peer_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RelayReply) GetStatus() int32 {
@@ -799,7 +989,7 @@ type PublishKeysRequest struct {
 
 func (x *PublishKeysRequest) Reset() {
 	*x = PublishKeysRequest{}
-	mi := &file_peer_proto_msgTypes[12]
+	mi := &file_peer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -811,7 +1001,7 @@ func (x *PublishKeysRequest) String() string {
 func (*PublishKeysRequest) ProtoMessage() {}
 
 func (x *PublishKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[12]
+	mi := &file_peer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -824,7 +1014,7 @@ func (x *PublishKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishKeysRequest.ProtoReflect.Descriptor instead.
 func (*PublishKeysRequest) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{12}
+	return file_peer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PublishKeysRequest) GetKeys() [][]byte {
@@ -849,7 +1039,7 @@ type PublishKeysReply struct {
 
 func (x *PublishKeysReply) Reset() {
 	*x = PublishKeysReply{}
-	mi := &file_peer_proto_msgTypes[13]
+	mi := &file_peer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -861,7 +1051,7 @@ func (x *PublishKeysReply) String() string {
 func (*PublishKeysReply) ProtoMessage() {}
 
 func (x *PublishKeysReply) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[13]
+	mi := &file_peer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -874,7 +1064,7 @@ func (x *PublishKeysReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishKeysReply.ProtoReflect.Descriptor instead.
 func (*PublishKeysReply) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{13}
+	return file_peer_proto_rawDescGZIP(), []int{16}
 }
 
 type ReportRequest struct {
@@ -887,7 +1077,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_peer_proto_msgTypes[14]
+	mi := &file_peer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -899,7 +1089,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[14]
+	mi := &file_peer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -912,7 +1102,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{14}
+	return file_peer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReportRequest) GetUses() [][]byte {
@@ -937,7 +1127,7 @@ type ReportReply struct {
 
 func (x *ReportReply) Reset() {
 	*x = ReportReply{}
-	mi := &file_peer_proto_msgTypes[15]
+	mi := &file_peer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -949,7 +1139,7 @@ func (x *ReportReply) String() string {
 func (*ReportReply) ProtoMessage() {}
 
 func (x *ReportReply) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[15]
+	mi := &file_peer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -962,7 +1152,7 @@ func (x *ReportReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportReply.ProtoReflect.Descriptor instead.
 func (*ReportReply) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{15}
+	return file_peer_proto_rawDescGZIP(), []int{18}
 }
 
 type ClockRequest struct {
@@ -973,7 +1163,7 @@ type ClockRequest struct {
 
 func (x *ClockRequest) Reset() {
 	*x = ClockRequest{}
-	mi := &file_peer_proto_msgTypes[16]
+	mi := &file_peer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -985,7 +1175,7 @@ func (x *ClockRequest) String() string {
 func (*ClockRequest) ProtoMessage() {}
 
 func (x *ClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[16]
+	mi := &file_peer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -998,7 +1188,7 @@ func (x *ClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClockRequest.ProtoReflect.Descriptor instead.
 func (*ClockRequest) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{16}
+	return file_peer_proto_rawDescGZIP(), []int{19}
 }
 
 type ClockReply struct {
@@ -1010,7 +1200,7 @@ type ClockReply struct {
 
 func (x *ClockReply) Reset() {
 	*x = ClockReply{}
-	mi := &file_peer_proto_msgTypes[17]
+	mi := &file_peer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1022,7 +1212,7 @@ func (x *ClockReply) String() string {
 func (*ClockReply) ProtoMessage() {}
 
 func (x *ClockReply) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[17]
+	mi := &file_peer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1035,7 +1225,7 @@ func (x *ClockReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClockReply.ProtoReflect.Descriptor instead.
 func (*ClockReply) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{17}
+	return file_peer_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ClockReply) GetTimeUs() int64 {
@@ -1055,7 +1245,7 @@ type AnnounceRequest struct {
 
 func (x *AnnounceRequest) Reset() {
 	*x = AnnounceRequest{}
-	mi := &file_peer_proto_msgTypes[18]
+	mi := &file_peer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1067,7 +1257,7 @@ func (x *AnnounceRequest) String() string {
 func (*AnnounceRequest) ProtoMessage() {}
 
 func (x *AnnounceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[18]
+	mi := &file_peer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1080,7 +1270,7 @@ func (x *AnnounceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnnounceRequest.ProtoReflect.Descriptor instead.
 func (*AnnounceRequest) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{18}
+	return file_peer_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *AnnounceRequest) GetFormat() int32 {
@@ -1105,7 +1295,7 @@ type AnnounceReply struct {
 
 func (x *AnnounceReply) Reset() {
 	*x = AnnounceReply{}
-	mi := &file_peer_proto_msgTypes[19]
+	mi := &file_peer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1117,7 +1307,7 @@ func (x *AnnounceReply) String() string {
 func (*AnnounceReply) ProtoMessage() {}
 
 func (x *AnnounceReply) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[19]
+	mi := &file_peer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1130,7 +1320,7 @@ func (x *AnnounceReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnnounceReply.ProtoReflect.Descriptor instead.
 func (*AnnounceReply) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{19}
+	return file_peer_proto_rawDescGZIP(), []int{22}
 }
 
 type WatchRequest struct {
@@ -1141,7 +1331,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_peer_proto_msgTypes[20]
+	mi := &file_peer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1153,7 +1343,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[20]
+	mi := &file_peer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1166,7 +1356,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{20}
+	return file_peer_proto_rawDescGZIP(), []int{23}
 }
 
 // Standing is how a Region node stands.
@@ -1184,7 +1374,7 @@ type Standing struct {
 
 func (x *Standing) Reset() {
 	*x = Standing{}
-	mi := &file_peer_proto_msgTypes[21]
+	mi := &file_peer_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1196,7 +1386,7 @@ func (x *Standing) String() string {
 func (*Standing) ProtoMessage() {}
 
 func (x *Standing) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[21]
+	mi := &file_peer_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1209,7 +1399,7 @@ func (x *Standing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Standing.ProtoReflect.Descriptor instead.
 func (*Standing) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{21}
+	return file_peer_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Standing) GetLineage() string {
@@ -1259,21 +1449,32 @@ var File_peer_proto protoreflect.FileDescriptor
 const file_peer_proto_rawDesc = "" +
 	"\n" +
 	"\n" +
-	"peer.proto\x12\x10holdfast.peer.v1\"W\n" +
+	"peer.proto\x12\x10holdfast.peer.v1\"\x8c\x01\n" +
 	"\x02Up\x12-\n" +
 	"\x05hello\x18\x01 \x01(\v2\x17.holdfast.peer.v1.HelloR\x05hello\x12\"\n" +
-	"\facknowledged\x18\x02 \x01(\x04R\facknowledged\"e\n" +
+	"\facknowledged\x18\x02 \x01(\x04R\facknowledged\x123\n" +
+	"\asurplus\x18\x03 \x01(\v2\x19.holdfast.peer.v1.SurplusR\asurplus\"\x85\x01\n" +
 	"\x05Hello\x12\x18\n" +
 	"\alineage\x18\x01 \x01(\tR\alineage\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x14\n" +
 	"\x05chain\x18\x03 \x01(\fR\x05chain\x12\x16\n" +
-	"\x06format\x18\x04 \x01(\x05R\x06format\"\xed\x01\n" +
+	"\x06format\x18\x04 \x01(\x05R\x06format\x12\x1e\n" +
+	"\n" +
+	"successors\x18\x05 \x03(\fR\n" +
+	"successors\"3\n" +
+	"\aSurplus\x12\x14\n" +
+	"\x05batch\x18\x01 \x01(\fR\x05batch\x12\x12\n" +
+	"\x04last\x18\x02 \x01(\bR\x04last\"\xe1\x02\n" +
 	"\x04Down\x12=\n" +
 	"\bsnapshot\x18\x01 \x01(\v2\x1f.holdfast.peer.v1.SnapshotBeginH\x00R\bsnapshot\x124\n" +
 	"\x04part\x18\x02 \x01(\v2\x1e.holdfast.peer.v1.SnapshotPartH\x00R\x04part\x12\x16\n" +
 	"\x05batch\x18\x03 \x01(\fH\x00R\x05batch\x12\x1e\n" +
 	"\theartbeat\x18\x04 \x01(\fH\x00R\theartbeat\x12/\n" +
-	"\x05ready\x18\x05 \x01(\v2\x17.holdfast.peer.v1.ReadyH\x00R\x05readyB\a\n" +
+	"\x05ready\x18\x05 \x01(\v2\x17.holdfast.peer.v1.ReadyH\x00R\x05ready\x12>\n" +
+	"\n" +
+	"successors\x18\x06 \x01(\v2\x1c.holdfast.peer.v1.SuccessorsH\x00R\n" +
+	"successors\x122\n" +
+	"\x06handed\x18\a \x01(\v2\x18.holdfast.peer.v1.HandedH\x00R\x06handedB\a\n" +
 	"\x05frame\"Q\n" +
 	"\rSnapshotBegin\x12\x12\n" +
 	"\x04head\x18\x01 \x01(\fR\x04head\x12\x12\n" +
@@ -1285,7 +1486,12 @@ const file_peer_proto_rawDesc = "" +
 	"\x05Entry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value\"\a\n" +
-	"\x05Ready\"O\n" +
+	"\x05Ready\"&\n" +
+	"\n" +
+	"Successors\x12\x18\n" +
+	"\arecords\x18\x01 \x03(\fR\arecords\"\x1e\n" +
+	"\x06Handed\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\"O\n" +
 	"\vJoinRequest\x12\x16\n" +
 	"\x06invite\x18\x01 \x01(\fR\x06invite\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\fR\x04node\x12\x14\n" +
@@ -1358,60 +1564,66 @@ func file_peer_proto_rawDescGZIP() []byte {
 	return file_peer_proto_rawDescData
 }
 
-var file_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_peer_proto_goTypes = []any{
 	(*Up)(nil),                 // 0: holdfast.peer.v1.Up
 	(*Hello)(nil),              // 1: holdfast.peer.v1.Hello
-	(*Down)(nil),               // 2: holdfast.peer.v1.Down
-	(*SnapshotBegin)(nil),      // 3: holdfast.peer.v1.SnapshotBegin
-	(*SnapshotPart)(nil),       // 4: holdfast.peer.v1.SnapshotPart
-	(*Entry)(nil),              // 5: holdfast.peer.v1.Entry
-	(*Ready)(nil),              // 6: holdfast.peer.v1.Ready
-	(*JoinRequest)(nil),        // 7: holdfast.peer.v1.JoinRequest
-	(*JoinReply)(nil),          // 8: holdfast.peer.v1.JoinReply
-	(*Field)(nil),              // 9: holdfast.peer.v1.Field
-	(*RelayRequest)(nil),       // 10: holdfast.peer.v1.RelayRequest
-	(*RelayReply)(nil),         // 11: holdfast.peer.v1.RelayReply
-	(*PublishKeysRequest)(nil), // 12: holdfast.peer.v1.PublishKeysRequest
-	(*PublishKeysReply)(nil),   // 13: holdfast.peer.v1.PublishKeysReply
-	(*ReportRequest)(nil),      // 14: holdfast.peer.v1.ReportRequest
-	(*ReportReply)(nil),        // 15: holdfast.peer.v1.ReportReply
-	(*ClockRequest)(nil),       // 16: holdfast.peer.v1.ClockRequest
-	(*ClockReply)(nil),         // 17: holdfast.peer.v1.ClockReply
-	(*AnnounceRequest)(nil),    // 18: holdfast.peer.v1.AnnounceRequest
-	(*AnnounceReply)(nil),      // 19: holdfast.peer.v1.AnnounceReply
-	(*WatchRequest)(nil),       // 20: holdfast.peer.v1.WatchRequest
-	(*Standing)(nil),           // 21: holdfast.peer.v1.Standing
+	(*Surplus)(nil),            // 2: holdfast.peer.v1.Surplus
+	(*Down)(nil),               // 3: holdfast.peer.v1.Down
+	(*SnapshotBegin)(nil),      // 4: holdfast.peer.v1.SnapshotBegin
+	(*SnapshotPart)(nil),       // 5: holdfast.peer.v1.SnapshotPart
+	(*Entry)(nil),              // 6: holdfast.peer.v1.Entry
+	(*Ready)(nil),              // 7: holdfast.peer.v1.Ready
+	(*Successors)(nil),         // 8: holdfast.peer.v1.Successors
+	(*Handed)(nil),             // 9: holdfast.peer.v1.Handed
+	(*JoinRequest)(nil),        // 10: holdfast.peer.v1.JoinRequest
+	(*JoinReply)(nil),          // 11: holdfast.peer.v1.JoinReply
+	(*Field)(nil),              // 12: holdfast.peer.v1.Field
+	(*RelayRequest)(nil),       // 13: holdfast.peer.v1.RelayRequest
+	(*RelayReply)(nil),         // 14: holdfast.peer.v1.RelayReply
+	(*PublishKeysRequest)(nil), // 15: holdfast.peer.v1.PublishKeysRequest
+	(*PublishKeysReply)(nil),   // 16: holdfast.peer.v1.PublishKeysReply
+	(*ReportRequest)(nil),      // 17: holdfast.peer.v1.ReportRequest
+	(*ReportReply)(nil),        // 18: holdfast.peer.v1.ReportReply
+	(*ClockRequest)(nil),       // 19: holdfast.peer.v1.ClockRequest
+	(*ClockReply)(nil),         // 20: holdfast.peer.v1.ClockReply
+	(*AnnounceRequest)(nil),    // 21: holdfast.peer.v1.AnnounceRequest
+	(*AnnounceReply)(nil),      // 22: holdfast.peer.v1.AnnounceReply
+	(*WatchRequest)(nil),       // 23: holdfast.peer.v1.WatchRequest
+	(*Standing)(nil),           // 24: holdfast.peer.v1.Standing
 }
 var file_peer_proto_depIdxs = []int32{
 	1,  // 0: holdfast.peer.v1.Up.hello:type_name -> holdfast.peer.v1.Hello
-	3,  // 1: holdfast.peer.v1.Down.snapshot:type_name -> holdfast.peer.v1.SnapshotBegin
-	4,  // 2: holdfast.peer.v1.Down.part:type_name -> holdfast.peer.v1.SnapshotPart
-	6,  // 3: holdfast.peer.v1.Down.ready:type_name -> holdfast.peer.v1.Ready
-	5,  // 4: holdfast.peer.v1.SnapshotPart.entries:type_name -> holdfast.peer.v1.Entry
-	9,  // 5: holdfast.peer.v1.RelayRequest.header:type_name -> holdfast.peer.v1.Field
-	9,  // 6: holdfast.peer.v1.RelayReply.header:type_name -> holdfast.peer.v1.Field
-	0,  // 7: holdfast.peer.v1.Feed.Follow:input_type -> holdfast.peer.v1.Up
-	20, // 8: holdfast.peer.v1.Peers.Watch:input_type -> holdfast.peer.v1.WatchRequest
-	7,  // 9: holdfast.peer.v1.Control.Join:input_type -> holdfast.peer.v1.JoinRequest
-	10, // 10: holdfast.peer.v1.Control.Relay:input_type -> holdfast.peer.v1.RelayRequest
-	12, // 11: holdfast.peer.v1.Control.PublishKeys:input_type -> holdfast.peer.v1.PublishKeysRequest
-	14, // 12: holdfast.peer.v1.Control.Report:input_type -> holdfast.peer.v1.ReportRequest
-	18, // 13: holdfast.peer.v1.Control.Announce:input_type -> holdfast.peer.v1.AnnounceRequest
-	16, // 14: holdfast.peer.v1.Control.Clock:input_type -> holdfast.peer.v1.ClockRequest
-	2,  // 15: holdfast.peer.v1.Feed.Follow:output_type -> holdfast.peer.v1.Down
-	21, // 16: holdfast.peer.v1.Peers.Watch:output_type -> holdfast.peer.v1.Standing
-	8,  // 17: holdfast.peer.v1.Control.Join:output_type -> holdfast.peer.v1.JoinReply
-	11, // 18: holdfast.peer.v1.Control.Relay:output_type -> holdfast.peer.v1.RelayReply
-	13, // 19: holdfast.peer.v1.Control.PublishKeys:output_type -> holdfast.peer.v1.PublishKeysReply
-	15, // 20: holdfast.peer.v1.Control.Report:output_type -> holdfast.peer.v1.ReportReply
-	19, // 21: holdfast.peer.v1.Control.Announce:output_type -> holdfast.peer.v1.AnnounceReply
-	17, // 22: holdfast.peer.v1.Control.Clock:output_type -> holdfast.peer.v1.ClockReply
-	15, // [15:23] is the sub-list for method output_type
-	7,  // [7:15] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	2,  // 1: holdfast.peer.v1.Up.surplus:type_name -> holdfast.peer.v1.Surplus
+	4,  // 2: holdfast.peer.v1.Down.snapshot:type_name -> holdfast.peer.v1.SnapshotBegin
+	5,  // 3: holdfast.peer.v1.Down.part:type_name -> holdfast.peer.v1.SnapshotPart
+	7,  // 4: holdfast.peer.v1.Down.ready:type_name -> holdfast.peer.v1.Ready
+	8,  // 5: holdfast.peer.v1.Down.successors:type_name -> holdfast.peer.v1.Successors
+	9,  // 6: holdfast.peer.v1.Down.handed:type_name -> holdfast.peer.v1.Handed
+	6,  // 7: holdfast.peer.v1.SnapshotPart.entries:type_name -> holdfast.peer.v1.Entry
+	12, // 8: holdfast.peer.v1.RelayRequest.header:type_name -> holdfast.peer.v1.Field
+	12, // 9: holdfast.peer.v1.RelayReply.header:type_name -> holdfast.peer.v1.Field
+	0,  // 10: holdfast.peer.v1.Feed.Follow:input_type -> holdfast.peer.v1.Up
+	23, // 11: holdfast.peer.v1.Peers.Watch:input_type -> holdfast.peer.v1.WatchRequest
+	10, // 12: holdfast.peer.v1.Control.Join:input_type -> holdfast.peer.v1.JoinRequest
+	13, // 13: holdfast.peer.v1.Control.Relay:input_type -> holdfast.peer.v1.RelayRequest
+	15, // 14: holdfast.peer.v1.Control.PublishKeys:input_type -> holdfast.peer.v1.PublishKeysRequest
+	17, // 15: holdfast.peer.v1.Control.Report:input_type -> holdfast.peer.v1.ReportRequest
+	21, // 16: holdfast.peer.v1.Control.Announce:input_type -> holdfast.peer.v1.AnnounceRequest
+	19, // 17: holdfast.peer.v1.Control.Clock:input_type -> holdfast.peer.v1.ClockRequest
+	3,  // 18: holdfast.peer.v1.Feed.Follow:output_type -> holdfast.peer.v1.Down
+	24, // 19: holdfast.peer.v1.Peers.Watch:output_type -> holdfast.peer.v1.Standing
+	11, // 20: holdfast.peer.v1.Control.Join:output_type -> holdfast.peer.v1.JoinReply
+	14, // 21: holdfast.peer.v1.Control.Relay:output_type -> holdfast.peer.v1.RelayReply
+	16, // 22: holdfast.peer.v1.Control.PublishKeys:output_type -> holdfast.peer.v1.PublishKeysReply
+	18, // 23: holdfast.peer.v1.Control.Report:output_type -> holdfast.peer.v1.ReportReply
+	22, // 24: holdfast.peer.v1.Control.Announce:output_type -> holdfast.peer.v1.AnnounceReply
+	20, // 25: holdfast.peer.v1.Control.Clock:output_type -> holdfast.peer.v1.ClockReply
+	18, // [18:26] is the sub-list for method output_type
+	10, // [10:18] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_peer_proto_init() }
@@ -1419,12 +1631,14 @@ func file_peer_proto_init() {
 	if File_peer_proto != nil {
 		return
 	}
-	file_peer_proto_msgTypes[2].OneofWrappers = []any{
+	file_peer_proto_msgTypes[3].OneofWrappers = []any{
 		(*Down_Snapshot)(nil),
 		(*Down_Part)(nil),
 		(*Down_Batch)(nil),
 		(*Down_Heartbeat)(nil),
 		(*Down_Ready)(nil),
+		(*Down_Successors)(nil),
+		(*Down_Handed)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1432,7 +1646,7 @@ func file_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peer_proto_rawDesc), len(file_peer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   3,
 		},
