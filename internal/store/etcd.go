@@ -25,6 +25,7 @@ const (
 const (
 	commitTimeout = 2 * time.Second
 	readTimeout   = 600 * time.Millisecond
+	fillTimeout   = 30 * time.Second
 	watchPause    = 200 * time.Millisecond
 	page          = 10_000
 	stateTries    = 5

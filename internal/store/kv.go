@@ -38,10 +38,15 @@ type Txn struct {
 // State is of one moment, whose head it returns. Log reads pages; nothing is
 // promised between pages, so the caller checks that one continues the other.
 //
+// Fill takes the place of all records and log values of a KV that has no head:
+// what a first Commit is then made on. (false, nil) says that there is a head and
+// that nothing happened. It is not atomic; without a head nobody reads it.
+//
 // Watch tells of new heads until ctx ends. It may leave some out, never the
 // last for long: it is good for waking who is idle, and for nothing else.
 type KV interface {
 	Commit(ctx context.Context, t *Txn) (ok bool, err error)
+	Fill(ctx context.Context, records func(yield func(key record.Key, value []byte) bool)) (ok bool, err error)
 	Head(ctx context.Context) ([]byte, error)
 	State(ctx context.Context, yield func(key record.Key, value []byte) bool) (head []byte, err error)
 	// Log yields the log values whose last index is at least from, in order.
@@ -83,6 +88,21 @@ func (m *Memory) Commit(_ context.Context, t *Txn) (bool, error) {
 			m.state[c.Key] = c.Value
 		}
 	}
+	return true, nil
+}
+
+// Fill implements KV.
+func (m *Memory) Fill(_ context.Context, records func(yield func(record.Key, []byte) bool)) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.head != nil {
+		return false, nil
+	}
+	m.state, m.log = map[record.Key][]byte{}, map[uint64][]byte{}
+	records(func(key record.Key, value []byte) bool {
+		m.state[key] = value
+		return true
+	})
 	return true, nil
 }
 

@@ -95,7 +95,7 @@ type (
 	Commit struct{ Txn *Txn }
 	// CatchUp asks the driver to read the log from an index.
 	CatchUp struct{ From uint64 }
-	// Stop ends the node: ErrBroken, ErrOut.
+	// Stop ends the node: ErrBroken, ErrOut, ErrSucceeded.
 	Stop struct{ Err error }
 	// Publish hands on a confirmed commit.
 	Publish struct {
@@ -147,6 +147,7 @@ type flight struct {
 	idle    []Answer // of calls that changed nothing: good once this is settled
 	moved   []Answer // of calls that another node is to be asked for
 	ops     int      // changed keys
+	retires bool     // it ends the lineage: nothing may follow
 	ids     []seen
 }
 
@@ -237,7 +238,7 @@ func (s *Sequencer) group(now time.Time) []any {
 	f := &flight{format: s.view.Head.Format}
 	pending := s.view.Begin()
 	index, chain, size := s.view.Head.Index, s.view.Head.Chain, 0
-	for n := 0; n < maxGroup && size < maxGroupBytes && f.ops < maxGroupOps; n++ {
+	for n := 0; n < maxGroup && size < maxGroupBytes && f.ops < maxGroupOps && !f.retires; n++ {
 		c := s.next()
 		if c == nil {
 			break
@@ -321,6 +322,7 @@ func (s *Sequencer) apply(f *flight, pending *view.Pending, c *Call, index uint6
 		f.idle = append(f.idle, Answer{c, Outcome{Err: err, View: s.view}})
 		return record.Logged{}, false
 	}
+	f.retires = retires(changes, fork)
 	f.ops += len(changes)
 	f.format = format
 	public := (&record.Public{Index: index, Time: at, Format: format, Call: c.ID, Changes: changes}).Append(nil)
@@ -397,6 +399,9 @@ func (s *Sequencer) committed(e Committed) []any {
 		a.Outcome.View = f.next
 		out = append(out, a)
 	}
+	if f.retires {
+		out = append(out, Stop{ErrSucceeded})
+	}
 	return out
 }
 
@@ -451,7 +456,10 @@ func (s *Sequencer) caught(e Caught) []any {
 		s.remember(ids, v.Head.Time)
 		s.unknown = false // the head that the commit in doubt compared is gone
 		out = append(out, Publish{v, next})
-		if !record.MaySign(next, s.Node) {
+		switch {
+		case next.Terms(record.SuccessorByEpoch.Name) > 0 && record.Retired(next) != nil:
+			return append(out, Stop{ErrSucceeded})
+		case !record.MaySign(next, s.Node):
 			return append(out, Stop{ErrOut})
 		}
 	}

@@ -75,6 +75,9 @@ func (w *Writer) Open(ctx context.Context, verify func(*record.Head, *view.State
 	if err != nil || machine == nil {
 		return err
 	}
+	if record.Retired(machine.View()) != nil {
+		return ErrSucceeded
+	}
 	if !record.MaySign(machine.View(), w.Node) {
 		return ErrOut
 	}
@@ -108,13 +111,16 @@ func (w *Writer) Genesis(ctx context.Context, g *record.Genesis, changes []recor
 	head := record.Head{Cluster: g.Cluster, Lineage: g.Lineage, Format: record.FirstFormat}
 	w.start(NewSequencer(w.Node, w.Sign, &view.View{State: view.Empty(g.HashSeed), Head: head}, nil))
 	call := &Call{Insist: true, Apply: func(tx record.Tx, _ time.Time, _ uint64) ([]byte, error) {
-		for _, c := range changes {
-			if err := tx.Put(record.NewEntry(c.Key, c.Value), c.Value); err != nil {
-				return nil, err
-			}
+		if err := putAll(tx, changes); err != nil {
+			return nil, err
 		}
 		return record.Marshal(record.Private{Caller: w.Node, Operation: "genesis"})
 	}}
+	return w.begin(ctx, call)
+}
+
+// begin makes the first commit of a log.
+func (w *Writer) begin(ctx context.Context, call *Call) error {
 	call.done = make(chan Outcome, 1)
 	w.perform(ctx, w.machine.Step(Submit{call}, w.Now()))
 	w.perform(ctx, w.machine.Step(Group{}, w.Now()))
@@ -122,7 +128,7 @@ func (w *Writer) Genesis(ctx context.Context, g *record.Genesis, changes []recor
 	case o := <-call.done:
 		return o.Err
 	default:
-		return errors.New("store: genesis was not committed")
+		return errors.New("store: the first commit was not made")
 	}
 }
 
@@ -184,7 +190,7 @@ func (w *Writer) Run(ctx context.Context) error {
 		helpers.Go(func() { w.probe(ctx) })
 	}
 	w.sequence(ctx)
-	if err := context.Cause(ctx); errors.Is(err, ErrBroken) || errors.Is(err, ErrOut) {
+	if err := context.Cause(ctx); errors.Is(err, ErrBroken) || errors.Is(err, ErrOut) || errors.Is(err, ErrSucceeded) {
 		return err
 	}
 	return nil

@@ -23,6 +23,8 @@ func Run(t *testing.T, open func(t *testing.T) store.KV, again func(t *testing.T
 	if h, err := kv.Head(ctx); h != nil || err != nil {
 		t.Fatalf("an empty store has a head: %q %v", h, err)
 	}
+	fill(t, kv, true, 1500)
+	fill(t, kv, true, 0) // takes the place of what was left half
 	commit(t, kv, nil, "h1", 2, true, record.Change{Key: "user/1/a", Value: []byte("A")}, record.Change{Key: "user/1/b", Value: []byte("B")})
 	commit(t, kv, nil, "hx", 3, false, record.Change{Key: "user/1/c", Value: []byte("C")})
 	commit(t, kv, []byte("h0"), "hx", 3, false)
@@ -36,6 +38,7 @@ func Run(t *testing.T, open func(t *testing.T) store.KV, again func(t *testing.T
 		kv = again(t, kv)
 		expect(t, kv, "user/1/b=B user/1/c=C ", "2:log2 5:log5 ")
 	}
+	fill(t, kv, false, 1)
 	if err := kv.Trim(ctx, 5); err != nil {
 		t.Fatal(err)
 	}
@@ -50,6 +53,21 @@ func Run(t *testing.T, open func(t *testing.T) store.KV, again func(t *testing.T
 		t.Errorf("%d records of head %q, %v", n, head, err)
 	}
 	watches(t, kv)
+}
+
+// fill fills the KV with records, or expects to be refused.
+func fill(t *testing.T, kv store.KV, want bool, records int) {
+	t.Helper()
+	ok, err := kv.Fill(context.Background(), func(yield func(record.Key, []byte) bool) {
+		for i := range records {
+			if !yield(record.Key(fmt.Sprintf("user/3/%04d", i)), []byte("x")) {
+				return
+			}
+		}
+	})
+	if ok != want || err != nil {
+		t.Errorf("fill with %d records: %v %v", records, ok, err)
+	}
 }
 
 // watches expects a watch to tell of the head there is and of the next.
