@@ -113,6 +113,9 @@ func (l Layout) Config(name string) string { return filepath.Join(l.Dir, "nodes"
 func (l Layout) Log(name string) string    { return filepath.Join(l.Dir, "logs", name+".log") }
 func (l Layout) KEK() string               { return filepath.Join(l.Dir, "kek") }
 
+// Lineages is the root's list of the successors that it has signed.
+func (l Layout) Lineages() string { return filepath.Join(l.Dir, "lineages.json") }
+
 // OperatorKey is the development operator's key.
 func (l Layout) OperatorKey() string { return filepath.Join(l.Dir, "operator.key") }
 

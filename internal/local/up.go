@@ -176,7 +176,7 @@ func (u *Up) openSockets(m *Marker) error {
 		return err
 	}
 	defer release()
-	names := controlNames(m)
+	names := m.ControlNames()
 	for k, name := range names {
 		a, p := NodeAddresses{Name: name}, u.process(name, "control")
 		a.API = open.listen(p, "api", controlOffset+k)
@@ -222,19 +222,9 @@ func (u *Up) process(name, role string) *Process {
 
 // configure writes the nodes' configuration files and the addresses.
 func (u *Up) configure(m *Marker) error {
-	controls := map[string]string{}
-	for _, a := range u.addresses.Controls {
-		controls[a.Name] = a.Peer
-	}
+	controls := u.addresses.peers()
 	for n, a := range u.addresses.ControlNodes() {
-		c := u.common(m, a)
-		c.Role, c.Region, c.Zone, c.Operator, c.Run = "control", m.Regions[0], string(rune('a'+n)), u.Layout.operatorSocket(n), u.Layout.Run()
-		c.KEK, c.Genesis, c.Controls = u.Layout.KEK(), filepath.Join(c.Dir, "genesis.json"), controls
-		if len(m.Etcd) > 0 {
-			c.EtcdMembers, c.EtcdCA = m.Etcd, u.Layout.EtcdAuthority("crt")
-			c.EtcdCert, c.EtcdKey = u.Layout.EtcdFile(a.Name, "crt"), u.Layout.EtcdFile(a.Name, "key")
-		}
-		if err := u.writeConfig(c, a); err != nil {
+		if err := u.writeConfig(u.Layout.ControlConfig(m, &u.addresses, n), a); err != nil {
 			return err
 		}
 	}
@@ -246,7 +236,7 @@ func (u *Up) configure(m *Marker) error {
 		peers[a.Region][a.Name] = a.Peer
 	}
 	for _, a := range u.addresses.Regions {
-		c := u.common(m, a)
+		c := u.Layout.common(m, a)
 		c.Role, c.Region, c.Zone, c.Decide = "region", a.Region, a.Name[len(a.Region):], a.Decide
 		c.Controls, c.Peers, c.Invite = controls, peers[a.Region], filepath.Join(c.Dir, "invite.json")
 		if len(controls) == 0 {
@@ -262,9 +252,31 @@ func (u *Up) configure(m *Marker) error {
 	return Write(u.Layout.AddressesFile(), u.addresses, 0o600)
 }
 
+// peers are the peer listeners of several control-plane nodes, by name.
+func (a *Addresses) peers() map[string]string {
+	all := map[string]string{}
+	for _, c := range a.Controls {
+		all[c.Name] = c.Peer
+	}
+	return all
+}
+
+// ControlConfig is the configuration of the nth control-plane node.
+func (l Layout) ControlConfig(m *Marker, all *Addresses, n int) *config.Config {
+	a := all.ControlNodes()[n]
+	c := l.common(m, a)
+	c.Role, c.Region, c.Zone, c.Operator, c.Run = "control", m.Regions[0], string(rune('a'+n)), l.operatorSocket(n), l.Run()
+	c.KEK, c.Genesis, c.Controls = l.KEK(), filepath.Join(c.Dir, "genesis.json"), all.peers()
+	if len(m.Etcd) > 0 {
+		c.EtcdMembers, c.EtcdCA = m.Etcd, l.EtcdAuthority("crt")
+		c.EtcdCert, c.EtcdKey = l.EtcdFile(a.Name, "crt"), l.EtcdFile(a.Name, "key")
+	}
+	return c
+}
+
 // common is what the configurations of both planes say.
-func (u *Up) common(m *Marker, a NodeAddresses) *config.Config {
-	return &config.Config{Dir: u.Layout.Node(a.Name), API: a.API, Peer: a.Peer, Admin: a.Admin, Root: m.Root, AnyRegion: len(m.Regions) == 1}
+func (l Layout) common(m *Marker, a NodeAddresses) *config.Config {
+	return &config.Config{Dir: l.Node(a.Name), API: a.API, Peer: a.Peer, Admin: a.Admin, Root: m.Root, AnyRegion: len(m.Regions) == 1}
 }
 
 func (u *Up) writeConfig(c *config.Config, a NodeAddresses) error {
@@ -274,7 +286,8 @@ func (u *Up) writeConfig(c *config.Config, a NodeAddresses) error {
 	return Write(u.Layout.Config(a.Name), c, 0o600)
 }
 
-func controlNames(m *Marker) []string {
+// ControlNames names the deployment's control-plane nodes.
+func (m *Marker) ControlNames() []string {
 	if len(m.Etcd) == 0 { // also a directory of many zones that an older build made
 		return ControlNames(1)
 	}

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -52,7 +53,8 @@ type Control struct {
 	controls  *controls // the control plane's other nodes
 	operators *operators
 	clock     *clockWatch
-	sequenced bool // whether this node made the newest commit; for committed alone
+	retiring  sync.WaitGroup // of what is left to do once there is a successor
+	sequenced bool           // whether this node made the newest commit; for committed alone
 }
 
 // Run runs the node until ctx ends.
@@ -64,7 +66,11 @@ func (c *Control) Run(ctx context.Context) error {
 	defer kv.Close()
 	defer c.controls.close()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return c.writer.Run(ctx) })
+	group.Go(func() error {
+		err := c.writer.Run(ctx)
+		c.retiring.Wait()
+		return err
+	})
 	group.Go(func() error { return c.hub.Run(ctx) })
 	group.Go(func() error { return c.follow(ctx) })
 	group.Go(func() error {
@@ -79,10 +85,15 @@ func (c *Control) Run(ctx context.Context) error {
 	if err := c.servePeers(ctx, group); err != nil { // before anything is committed: the others' clocks are needed for it
 		return err
 	}
+	c.heed(ctx)
 	if err := c.managedPolicies(ctx); err != nil {
-		return errors.Join(err, group.Wait())
+		if ended := group.Wait(); ended != nil {
+			err = ended
+		}
+		return err
 	}
 	group.Go(func() error { return c.announce(ctx) })
+	group.Go(func() error { return c.lineages(ctx) })
 	group.Go(func() error { return c.markKnown(ctx) })
 	group.Go(func() error { return c.renewKeys(ctx) })
 	group.Go(func() error { return c.tendMembers(ctx) })
@@ -124,6 +135,7 @@ func (c *Control) open(ctx context.Context) (*store.Etcd, error) {
 	if err != nil {
 		return nil, errors.Join(err, kv.Close(), c.controls.close())
 	}
+	c.inherit()
 	c.sequenced = c.writer.Sequences()
 	c.clock = newClockWatch(c)
 	c.writer.Clock = c.clock.judge
@@ -154,7 +166,7 @@ func (c *Control) openStore(ctx context.Context) (*store.Etcd, error) {
 		return nil, err
 	}
 	c.store = kv
-	c.hub = &feed.Hub{Now: clock, Heartbeat: c.heartbeat, Refresh: c.refresh}
+	c.hub = &feed.Hub{Now: clock, Heartbeat: c.heartbeat, Refresh: c.refresh, Lineages: feed.Successions{Succeeded: c.succeeded, HandUp: c.handUp}}
 	floor := c.Config.FloorBytes
 	if floor == 0 {
 		floor = defaultFloor
@@ -176,6 +188,9 @@ func (c *Control) load(ctx context.Context) error {
 			return record.VerifyState(s, h, s.Digest(), c.Config.Root)
 		})
 		if err != nil || c.writer.View() != nil {
+			return err
+		}
+		if begun, err := c.succeed(ctx); begun || err != nil {
 			return err
 		}
 		if _, err := os.Stat(c.Config.Genesis); err == nil || len(c.Config.Controls) == 0 {
@@ -325,6 +340,9 @@ func (c *Control) commit(ctx context.Context, w *front.Write) *front.Outcome {
 		return out
 	}
 	if o.Replayed {
+		if err := answerLost(o.View, o.Index); err != nil {
+			return &front.Outcome{Err: err}
+		}
 		private, err := c.writer.Private(ctx, o.Index)
 		if err != nil {
 			return &front.Outcome{Err: err}

@@ -150,17 +150,21 @@ func (d *development) makeNode(name, zone string) error {
 		return err
 	}
 	if address := d.Etcd[name]; address != "" {
-		host, _, err := net.SplitHostPort(address)
-		if err != nil {
-			return err
-		}
-		err = store.IssueMember(d.Layout.EtcdAuthority("crt"), d.Layout.EtcdAuthority("key"), d.Layout.EtcdFile(name, "crt"), d.Layout.EtcdFile(name, "key"), name, host, d.now)
-		if err != nil {
+		if err := issueMember(d.Layout, address, name, dir, d.now); err != nil {
 			return err
 		}
 	}
 	return record.Put(d.tx, record.Nodes, &record.Node{ID: keys.ID, Role: record.ControlNode, Zone: zone, TLS: keys.TLS().Public().(ed25519.PublicKey), HPKE: hpke,
 		Head: keys.HeadKey().Public().(ed25519.PublicKey), Format: record.Format, Joined: record.At(d.now)})
+}
+
+// issueMember gives a node's etcd member a certificate, in the node's directory.
+func issueMember(l local.Layout, address, name, dir string, now time.Time) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	return store.IssueMember(l.EtcdAuthority("crt"), l.EtcdAuthority("key"), filepath.Join(dir, "etcd.crt"), filepath.Join(dir, "etcd.key"), name, host, now)
 }
 
 func random() string {

@@ -80,6 +80,7 @@ func (r *Region) Run(ctx context.Context) error {
 	defer r.peers.close()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return r.replica.Run(ctx, r.sources()) })
+	group.Go(func() error { return r.shown(ctx) })
 	if err := r.peers.first(ctx, r.firstView); err != nil {
 		return errors.Join(err, group.Wait())
 	}
@@ -138,6 +139,9 @@ func (r *Region) open(ctx context.Context) error {
 // or the one that the invite named.
 func (r *Region) pinned(name string, key ed25519.PublicKey) bool {
 	v := r.replica.View()
+	if heir := r.replica.Heir(); heir != nil {
+		return pinnedBy(heir, name, key)
+	}
 	if pinnedIn(v, name, key) {
 		return true
 	}

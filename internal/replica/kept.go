@@ -85,6 +85,15 @@ func (r *Replica) Heir() *record.Successor { return r.heir.Load() }
 // KeptLog reads the batches of a disk copy that lead from just after an index to
 // its end; an error when they are not all kept.
 func KeptLog(dir string, from uint64, end *record.Head) ([][]byte, error) {
+	list, err := keptPieces(dir)
+	if err != nil {
+		return nil, err
+	}
+	return suffix(list, from, end)
+}
+
+// keptPieces are the batches on the disk, oldest first.
+func keptPieces(dir string) ([][]byte, error) {
 	var list [][]byte
 	for _, name := range []string{oldLogFile, logFile} {
 		b, err := os.ReadFile(filepath.Join(dir, name))
@@ -99,7 +108,7 @@ func KeptLog(dir string, from uint64, end *record.Head) ([][]byte, error) {
 			list, b = append(list, piece), rest
 		}
 	}
-	return suffix(list, from, end)
+	return list, nil
 }
 
 // suffix is what of the batches leads from just after an index to a head. Others
@@ -177,4 +186,21 @@ func ReadSuccessors(dir string, r record.Reader) (record.Descent, error) {
 		return nil, err
 	}
 	return Descend(r, list)
+}
+
+// KeptTail is what of the kept log leads up to a head without a gap.
+func KeptTail(dir string, end *record.Head) (tail []*record.Batch) {
+	list, err := keptPieces(dir)
+	if err != nil {
+		return nil
+	}
+	want := end.Index
+	for i := len(list) - 1; i >= 0; i-- {
+		b := new(record.Batch)
+		if json.Unmarshal(list[i], b) == nil && b.Head.Lineage == end.Lineage && b.Head.Index == want {
+			tail, want = append(tail, b), want-uint64(len(b.Records))
+		}
+	}
+	slices.Reverse(tail)
+	return tail
 }

@@ -1,0 +1,317 @@
+package node
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/keyring"
+	"github.com/holdfast-iam/holdfast/internal/lineage"
+	"github.com/holdfast-iam/holdfast/internal/local"
+	"github.com/holdfast-iam/holdfast/internal/operator"
+	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/internal/replica"
+	"github.com/holdfast-iam/holdfast/internal/store"
+)
+
+// Promotion is a plan to go on with a new control plane from the highest state
+// that can be had. Nothing has happened until Do.
+type Promotion struct {
+	Layout  local.Layout
+	Marker  *local.Marker
+	Sources []*lineage.Source
+	Best    *lineage.Source
+	Next    *record.Successor
+	Surplus []lineage.Loss // what replicas of older lineages hold beyond the fork
+
+	now   time.Time
+	known record.Descent
+	keys  []*keyring.NodeKeys
+	nodes []*record.Node
+	names []string // of the control plane's nodes
+}
+
+// PlanPromotion looks at every replica of a data directory, and at the backup
+// that is given, and plans to go on from the highest. kek must open it.
+func PlanPromotion(l local.Layout, m *local.Marker, backup *lineage.Source, kek []byte, now time.Time) (*Promotion, error) {
+	p := &Promotion{Layout: l, Marker: m, now: now, names: m.ControlNames()}
+	for _, region := range m.Regions {
+		for z := range m.Zones {
+			p.Sources = append(p.Sources, p.replica(region+string(rune('a'+z))))
+		}
+	}
+	if backup != nil {
+		p.Sources = append(p.Sources, backup)
+	}
+	var err error
+	if p.Best, err = lineage.Choose(p.Sources); err != nil {
+		return nil, err
+	}
+	if err := (&keyring.Ring{KEK: kek}).CheckKEK(p.Best.View); err != nil {
+		return nil, err
+	}
+	if err := p.gather(); err != nil {
+		return nil, err
+	}
+	if err := p.makeNodes(); err != nil {
+		return nil, err
+	}
+	p.Next, err = lineage.Next(p.Best, p.known, random()[:16], p.pins(), record.At(now))
+	return p, err
+}
+
+// replica reads what a Region node has on its disk, whether or not it runs: what
+// it serves is never ahead of that.
+func (p *Promotion) replica(name string) *lineage.Source {
+	s := &lineage.Source{Name: name}
+	dir := filepath.Join(p.Layout.Node(name), replicaDir)
+	if s.View, s.Seed, s.Err = replica.ReadCopy(dir, p.Marker.Root); s.Err != nil {
+		return s
+	}
+	if s.Known, s.Err = record.DescentOf(s.View); s.Err != nil {
+		return s
+	}
+	shown, err := replica.ReadSuccessors(dir, s.View)
+	s.Known, s.Err = s.Known.With(shown), err
+	return s
+}
+
+// gather collects every successor that anybody knows, and what replicas hold
+// that the best one does not.
+func (p *Promotion) gather() error {
+	var own []*record.Successor
+	if err := local.Read(p.Layout.Lineages(), &own); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	p.known = own
+	for _, s := range p.Sources {
+		p.known = p.known.With(s.Known)
+	}
+	for _, s := range p.Sources {
+		if s.Err != nil || s.Backup || s == p.Best || s.View.Head.Lineage == p.Best.View.Head.Lineage {
+			continue
+		}
+		losses, err := p.beyond(s)
+		if err != nil {
+			s.Behind = err.Error()
+		}
+		p.Surplus = append(p.Surplus, losses...)
+	}
+	return nil
+}
+
+// beyond lists what a replica of another lineage holds after the common prefix.
+func (p *Promotion) beyond(s *lineage.Source) ([]lineage.Loss, error) {
+	from, _ := p.known.Common(s.View.Head.Lineage, p.Best.View.Head.Lineage)
+	if s.View.Head.Index <= from {
+		return nil, nil
+	}
+	list, err := replica.KeptLog(filepath.Join(p.Layout.Node(s.Name), replicaDir), from, &s.View.Head)
+	if err != nil {
+		return nil, err
+	}
+	var records []record.Public
+	for _, b := range list {
+		var batch record.Batch
+		if err := json.Unmarshal(b, &batch); err != nil {
+			return nil, err
+		}
+		for _, r := range batch.Records {
+			var public record.Public
+			if err := json.Unmarshal(r.Public, &public); err != nil {
+				return nil, err
+			}
+			records = append(records, public)
+		}
+	}
+	all, err := lineage.Derive(p.Best.View, s.View.Head.Lineage, p.Best.View.Head.Time, records)
+	if err != nil {
+		return nil, err
+	}
+	return all.Lost, nil
+}
+
+func (p *Promotion) makeNodes() error {
+	for n, name := range p.names {
+		keys, err := keyring.NewNodeKeys(name, true)
+		if err != nil {
+			return err
+		}
+		hpke, err := keys.HPKEPublic()
+		if err != nil {
+			return err
+		}
+		p.keys = append(p.keys, keys)
+		p.nodes = append(p.nodes, &record.Node{ID: name, Role: record.ControlNode, Zone: string(rune('a' + n)), TLS: keys.TLS().Public().(ed25519.PublicKey), HPKE: hpke,
+			Head: keys.HeadKey().Public().(ed25519.PublicKey), Format: record.Format, Joined: record.At(p.now)})
+	}
+	return nil
+}
+
+func (p *Promotion) pins() (list []record.Pin) {
+	for _, n := range p.nodes {
+		list = append(list, record.Pin{Node: n.ID, TLS: n.TLS, Head: n.Head})
+	}
+	return list
+}
+
+// Sign has operators and the root sign the successor, and the root remember it
+// before anybody hears of it: its epochs rise also when all else is lost.
+func (p *Promotion) Sign(root ed25519.PrivateKey, operators []*operator.Key) error {
+	if fmt.Sprintf("%x", sha256.Sum256(root.Public().(ed25519.PublicKey))) != p.Marker.Root {
+		return errors.New("the root's key is of another deployment")
+	}
+	for _, k := range operators {
+		p.Next.Consent(k.ID, ed25519.NewKeyFromSeed(k.Seed))
+	}
+	p.Next.Sign(root)
+	if err := p.Next.Verify(p.Best.View); err != nil {
+		return err
+	}
+	var own []*record.Successor
+	if err := local.Read(p.Layout.Lineages(), &own); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return local.Write(p.Layout.Lineages(), append(own, p.Next), 0o600)
+}
+
+// Stage writes the new control plane's directories beside the old ones.
+func (p *Promotion) Stage(root ed25519.PrivateKey) error {
+	for i, name := range p.names {
+		dir := p.staged(name)
+		if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(filepath.Join(dir, lineage.SurplusDir), 0o700)); err != nil {
+			return err
+		}
+		if err := p.keys[i].Save(filepath.Join(dir, nodeKeysFile)); err != nil {
+			return err
+		}
+		if err := p.stageConfig(i, dir); err != nil {
+			return err
+		}
+		if err := local.Write(filepath.Join(dir, lineage.CallsFile), p.calls(), 0o600); err != nil {
+			return err
+		}
+	}
+	dir := filepath.Join(p.staged(p.names[0]), lineage.SuccessionDir)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	changes, err := lineage.Changes(p.Best.View, p.Next, func(g *record.Genesis) { g.Sign(root) }, p.nodes, p.lostNodes())
+	if err != nil {
+		return err
+	}
+	b, err := record.Marshal(changes) // not indented: the values are canonical bytes
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, lineage.ChangesFile), b, 0o600); err != nil {
+		return err
+	}
+	return replica.WriteCopy(dir, p.Best.View, p.Best.Seed)
+}
+
+func (p *Promotion) staged(name string) string { return p.Layout.Node(name) + ".next" }
+
+// stageConfig writes what a node of a deployment that runs starts with; the next
+// `up` writes it anew.
+func (p *Promotion) stageConfig(n int, dir string) error {
+	name := p.names[n]
+	if len(p.Marker.Etcd) > 0 {
+		if err := issueMember(p.Layout, p.Marker.Etcd[name], name, dir, p.now); err != nil {
+			return err
+		}
+	}
+	var a local.Addresses
+	if err := local.Read(p.Layout.AddressesFile(), &a); err != nil {
+		return nil // it does not run
+	}
+	return local.Write(filepath.Join(dir, "config.json"), p.Layout.ControlConfig(p.Marker, &a, n), 0o600)
+}
+
+// calls are the call ids that the feed carried within the window.
+func (p *Promotion) calls() []store.Inherited {
+	list := []store.Inherited{}
+	if p.Best.Backup {
+		return list
+	}
+	dir := filepath.Join(p.Layout.Node(p.Best.Name), replicaDir)
+	for _, b := range replica.KeptTail(dir, &p.Best.View.Head) {
+		for _, r := range b.Records {
+			var public record.Public
+			if json.Unmarshal(r.Public, &public) == nil && public.Call != "" && public.Time > p.Best.View.Head.Time-store.Window.Milliseconds() {
+				list = append(list, store.Inherited{ID: public.Call, Index: public.Index, At: public.Time})
+			}
+		}
+	}
+	return list
+}
+
+// lostNodes are the Region nodes of this directory whose keys are gone with
+// their disks: they leave the state, and join again as new ones.
+func (p *Promotion) lostNodes() (list []string) {
+	for _, region := range p.Marker.Regions {
+		for z := range p.Marker.Zones {
+			name := region + string(rune('a'+z))
+			if _, err := os.Stat(filepath.Join(p.Layout.Node(name), nodeKeysFile)); errors.Is(err, fs.ErrNotExist) && record.Has(p.Best.View, record.Nodes, record.None, name) {
+				list = append(list, name)
+			}
+		}
+	}
+	return list
+}
+
+// Show writes the successors where a node looks for what it is shown.
+func (p *Promotion) Show(name string) error {
+	dir := p.Layout.Node(name)
+	if _, err := os.Stat(dir); err != nil {
+		return err
+	}
+	return local.Write(filepath.Join(dir, lineage.SuccessorsFile), p.Descent(), 0o600)
+}
+
+// Descent is every successor that there is now.
+func (p *Promotion) Descent() record.Descent { return p.known.With(record.Descent{p.Next}) }
+
+// Retired says whether an old control-plane node has said that it has ended, and
+// takes what it left over into the new one's directory.
+func (p *Promotion) Retired(name string) (bool, error) {
+	left := filepath.Join(p.Layout.Node(name), lineage.RetiredFile)
+	of, d, batches, err := lineage.ReadSurplus(left)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil || d.Of(p.Next.Lineage) == nil { // of an earlier successor
+		return false, err
+	}
+	for _, n := range p.names {
+		if err := lineage.WriteSurplus(filepath.Join(p.staged(n), lineage.SurplusDir, name+".surplus"), of, d, batches); err != nil {
+			return true, err
+		}
+	}
+	return true, nil
+}
+
+// Swap puts the new control plane's directories in the place of the old ones,
+// which are kept. It returns where.
+func (p *Promotion) Swap() (kept []string, err error) {
+	for _, name := range p.names {
+		dir := p.Layout.Node(name)
+		if _, err := os.Stat(dir); err == nil {
+			aside := fmt.Sprintf("%s.until-%d", dir, p.Next.Epoch)
+			if err := os.Rename(dir, aside); err != nil {
+				return kept, err
+			}
+			kept = append(kept, aside)
+		}
+		if err := os.Rename(p.staged(name), dir); err != nil {
+			return kept, err
+		}
+	}
+	return kept, nil
+}
