@@ -1,7 +1,7 @@
 # make test is the whole truth; the other targets are parts of it or longer.
 SHELL := /bin/bash
 
-.PHONY: test check unit race fuzz cross build bench deps simulate policy-campaign policy-fuzz policy-mutants
+.PHONY: upgrade test check unit race fuzz cross build bench deps simulate policy-campaign policy-fuzz policy-mutants
 
 build:
 	go build -o bin/holdfast ./cmd/holdfast
@@ -47,3 +47,8 @@ SEEDS ?= 20000
 FIRST ?= 1
 simulate:
 	go test ./internal/simtest -run Seeds -timeout 0 -seeds $(SEEDS) -first $(FIRST)
+
+# Rolling upgrade, restarts and the way back under REQUESTS each.
+REQUESTS ?= 100000
+upgrade:
+	go test ./cmd/holdfast -run TestAnUpgradeNodeByNode -timeout 0 -count=1 -v -args -upgrade-requests $(REQUESTS)

@@ -63,7 +63,7 @@ func serve(ctx context.Context, role, file string, flags func(*config.Config)) e
 	failpoint.Start(filepath.Base(c.Dir), c.Dir)
 	asked, pause := make(chan struct{}), c.Drain()
 	if in["parent"] != nil { // its sockets stay open in `up`, and others accept on them
-		pause = 0
+		pause = letGo
 	}
 	ctx, cancel := endLater(ctx, asked, pause)
 	defer cancel()
@@ -102,6 +102,11 @@ func configuration(file, role string, flags func(*config.Config)) (*config.Confi
 	}
 	return c, nil
 }
+
+// letGo is how long a node of `up` that was asked to end by itself goes on, so that
+// its clients leave: each answer tells them to take another connection. A whole
+// `up` ends at once.
+const letGo = time.Second
 
 // endLater is a context that ends a pause after ctx: asked is closed at once, so
 // that the node says meanwhile that it is ending.

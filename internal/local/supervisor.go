@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/failpoint"
@@ -119,7 +118,7 @@ func (s *Supervisor) once(ctx context.Context, p Process) (wasReady bool, err er
 	s.Events(Event{Name: p.Name, What: "started", Pid: cmd.Process.Pid})
 	var ready atomic.Bool
 	go s.watchReady(p.Name, cmd.Process.Pid, notifyRead, &ready)
-	err = wait(ctx, cmd)
+	err = wait(ctx, cmd, parentWrite)
 	return ready.Load(), err
 }
 
@@ -140,9 +139,9 @@ func (s *Supervisor) watchReady(name string, pid int, r io.Reader, ready *atomic
 	}
 }
 
-// wait returns when the process has ended; when ctx ends it asks the process
-// to end, and insists after a while.
-func wait(ctx context.Context, cmd *exec.Cmd) error {
+// wait returns when the process has ended; when ctx ends it lets go of the
+// process, which ends then, and insists after a while.
+func wait(ctx context.Context, cmd *exec.Cmd, parent io.Closer) error {
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
 	select {
@@ -153,7 +152,7 @@ func wait(ctx context.Context, cmd *exec.Cmd) error {
 		return err
 	case <-ctx.Done():
 	}
-	_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
+	_ = parent.Close() // for writing: cannot fail
 	select {
 	case err := <-done:
 		return err

@@ -304,7 +304,9 @@ func (c *Control) serve(ctx context.Context, group *errgroup.Group) error {
 	if err != nil {
 		return err
 	}
-	group.Go(func() error { return serveHTTP(ctx, apiListener, clientTLS(c.front), tlsConfig, c.Log) })
+	group.Go(func() error {
+		return serveHTTP(ctx, apiListener, leaving(clientTLS(c.front), c.Ending), tlsConfig, c.Log)
+	})
 	group.Go(func() error {
 		return serveHTTP(ctx, admin, adminHandler(ending(c.status, c.Ending), c.metrics), nil, c.Log)
 	})

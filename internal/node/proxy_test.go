@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -183,5 +184,26 @@ func TestANodeThatIsEndingSaysSoBeforeItStops(t *testing.T) {
 	close(asked)
 	if s := status(); s.Ready || s.Why == "" {
 		t.Errorf("%+v", s)
+	}
+}
+
+func TestAnswersOfANodeThatIsEndingTellClientsToLeave(t *testing.T) {
+	asked := make(chan struct{})
+	s := httptest.NewServer(leaving(http.NotFoundHandler(), asked))
+	defer s.Close()
+	stays := func() bool {
+		r, err := http.Get(s.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
+		return !r.Close
+	}
+	if !stays() {
+		t.Error("a client leaves a node that is not ending")
+	}
+	close(asked)
+	if stays() {
+		t.Error("a client stays")
 	}
 }

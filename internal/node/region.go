@@ -225,7 +225,9 @@ func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
 	if err := r.serveDecisions(ctx, group, decider, tlsConfig); err != nil {
 		return err
 	}
-	group.Go(func() error { return serveHTTP(ctx, apiListener, clientTLS(front), tlsConfig, r.Log) })
+	group.Go(func() error {
+		return serveHTTP(ctx, apiListener, leaving(clientTLS(front), r.Ending), tlsConfig, r.Log)
+	})
 	group.Go(func() error {
 		return serveHTTP(ctx, admin, adminHandler(ending(r.status, r.Ending), r.metrics), nil, r.Log)
 	})
