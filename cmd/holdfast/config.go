@@ -10,7 +10,7 @@ import (
 
 func configCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "config", Short: "Configuration files of nodes and balancers"}
-	cmd.AddCommand(configCheckCommand())
+	cmd.AddCommand(configCheckCommand(), configHAProxyCommand())
 	return cmd
 }
 
