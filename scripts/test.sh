@@ -2,6 +2,9 @@
 # The whole truth: checks, then every test with the race detector, then a list
 # of what was not run. It installs what it needs beyond Go:
 #   awscli, curl   the README's session is run with them (Debian packages)
+#   haproxy        the generated configuration of a Region's balancer is run with
+#                  Debian's; as root the deployment page is run in network
+#                  namespaces, with it, openssl, iproute2 and util-linux
 #   promtool       checks the alert rules and the dashboard: out of Debian's
 #                  package prometheus, unpacked beside, so that no service starts
 # HOLDFAST_REQUIRE=terraform,… makes a missing tool of that list a failure.
@@ -15,10 +18,17 @@ step "tools"
 need=()
 command -v aws >/dev/null || need+=(awscli)
 command -v curl >/dev/null || need+=(curl)
+PATH=$PATH:/usr/sbin:/sbin
+command -v haproxy >/dev/null || need+=(haproxy)
+command -v openssl >/dev/null || need+=(openssl)
+command -v ip >/dev/null || need+=(iproute2)
 if [ ${#need[@]} -gt 0 ]; then
-  echo "installing ${need[*]}: the README's session runs with them"
+  echo "installing ${need[*]}: the README's session and the deployment page run with them"
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${need[@]}" >/dev/null
+    if [[ " ${need[*]} " == *" haproxy "* ]]; then # the package's own service is not wanted here
+      systemctl disable --now haproxy >/dev/null 2>&1 || true
+    fi
   else
     echo "cannot install without root and apt-get; install them yourself" >&2
     exit 1

@@ -45,7 +45,7 @@ func HAProxy(b Balancer) (string, error) {
 		bind += " ssl crt " + b.Cert + " ssl-min-ver TLSv1.2 alpn h2,http/1.1"
 	}
 	if b.Package {
-		global = "    maxconn 20000\n    user haproxy\n    group haproxy\n    chroot /var/lib/haproxy\n"
+		global = "    user haproxy\n    group haproxy\n    chroot /var/lib/haproxy\n"
 	}
 	return strings.NewReplacer("@REGION@", b.Region, "@BIND@", bind, "@GLOBAL@\n", global, "@SERVERS@\n", server.String(), "@503@", failure("503"), "@502@", failure("502"), "@504@", failure("504")).
 		Replace(haproxyTemplate), nil
