@@ -1,6 +1,5 @@
-// Package clocks judges whether a node's own clock can be believed: before its
-// time is put on a commit, and before the node answers for its Region. It reads
-// no clock; what it is told decides.
+// Package clocks judges whether a control-plane node's own clock can be believed,
+// before its time is put on a commit. It reads no clock; what it is told decides.
 //
 // Invariant: a clock is never believed for being one's own: a control-plane node
 // needs a majority that agrees, and a clock that was set is not believed at once.
@@ -8,7 +7,6 @@ package clocks
 
 import (
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -22,9 +20,6 @@ const (
 	// Fresh is for how long another node's word on its clock counts: a boot
 	// clock does not drift by a second in it.
 	Fresh = 30 * time.Second
-	// Apart is how far a Region node's clock may be from its Region's, and below
-	// its floor.
-	Apart = time.Minute
 )
 
 // Reading is one look at a node's two clocks: the wall's, which can be set, and
@@ -98,22 +93,4 @@ func (b *Bound) follow(now Reading) {
 func (b *Bound) agrees(name string, now Reading) bool {
 	h, ok := b.heard[name]
 	return ok && now.Boot-h.at.Boot <= Fresh && now.ahead(h.at).Abs() <= Tolerance+h.uncertain
-}
-
-// OutOfRegion says why a Region node's clock is not fit to answer with, or "":
-// it is far below the floor, or far from the median of three or more clocks of
-// the Region, its own included. What expires is judged by the floor whatever
-// this says; here it is about signatures, which a wrong clock refuses.
-func OutOfRegion(now, floor time.Time, others []time.Time) string {
-	if d := floor.Sub(now); d > Apart {
-		return fmt.Sprintf("the node's clock is %.0f seconds behind a commit that it has verified", d.Seconds())
-	}
-	if len(others) < 2 {
-		return ""
-	}
-	all := slices.SortedFunc(slices.Values(append(slices.Clone(others), now)), time.Time.Compare)
-	if d := now.Sub(all[len(all)/2]); d.Abs() > Apart {
-		return fmt.Sprintf("the node's clock is %.0f seconds from the median of its Region's %d", d.Seconds(), len(all))
-	}
-	return ""
 }

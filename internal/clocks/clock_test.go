@@ -1,7 +1,6 @@
 package clocks
 
 import (
-	"strings"
 	"testing"
 	"time"
 )
@@ -90,37 +89,5 @@ func TestASlowAnswerWidensTheBoundByHalfItsTime(t *testing.T) {
 	b.Heard("b", r.Wall, r.Boot-300*time.Millisecond, r.Boot+300*time.Millisecond)
 	if err := b.Judge(after(2*time.Second, 0), []string{"b", "c"}); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestARegionNodeIsOutByItsFloorOrByTheMedianOfThreeClocks(t *testing.T) {
-	now := start.Wall
-	at := func(s ...int) (list []time.Time) {
-		for _, x := range s {
-			list = append(list, now.Add(time.Duration(x)*time.Second))
-		}
-		return list
-	}
-	cases := []struct {
-		name   string
-		floor  int // seconds from now
-		others []time.Time
-		says   string
-	}{
-		{"alone and above the floor", -10, nil, ""},
-		{"a little below its floor", 59, nil, ""},
-		{"below its floor", 61, nil, "behind a commit"},
-		{"two clocks, which cannot tell", 0, at(3600), ""},
-		{"far from two that agree", 0, at(3600, 3601), "median"},
-		{"far ahead of two that agree", 0, at(-3600, -3601), "median"},
-		{"with one of two", 0, at(3600, 1), ""},
-		{"within a minute of the median", 0, at(59, 60), ""},
-		{"of five, with two against two", 0, at(1, 2, 3600, 3601), ""},
-	}
-	for _, x := range cases {
-		got := OutOfRegion(now, now.Add(time.Duration(x.floor)*time.Second), x.others)
-		if (got == "") != (x.says == "") || !strings.Contains(got, x.says) {
-			t.Errorf("%s: %q", x.name, got)
-		}
 	}
 }

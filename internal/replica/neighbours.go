@@ -20,6 +20,9 @@ const (
 	maxAside   = 30 * time.Second
 	// clockOff is how far a clock may be from the Region's median.
 	clockOff = 60 * time.Second
+	// behindFloor is how far a clock may be below the floor: by as much as the
+	// control plane's clocks may be apart, every node is after a commit.
+	behindFloor = time.Second
 	maxMarks = 64
 )
 
@@ -229,7 +232,7 @@ func (n *Neighbours) inTime(now time.Time) (bool, string) {
 	median := clocks[(len(clocks)-1)/2]
 	why := ""
 	switch {
-	case now.Before(n.own.Floor):
+	case n.below(now):
 		why = "the clock is before a commit that was verified"
 	case len(clocks) >= 3 && median.Abs() > clockOff:
 		why = fmt.Sprintf("the clock is %s off the Region's", median.Abs().Round(time.Second))
@@ -238,12 +241,15 @@ func (n *Neighbours) inTime(now time.Time) (bool, string) {
 	}
 	for _, p := range n.peers {
 		good := (p.Clock-median).Abs() <= clockOff || len(clocks) < 3
-		if n.live(p, now) && p.Ready && good && !now.Add(p.Clock).Before(n.own.Floor) && p.Index >= n.own.Index {
+		if n.live(p, now) && p.Ready && good && !n.below(now.Add(p.Clock)) && p.Index >= n.own.Index {
 			return false, why
 		}
 	}
 	return true, ""
 }
+
+// below says whether a clock is before what was verified.
+func (n *Neighbours) below(t time.Time) bool { return t.Before(n.own.Floor.Add(-behindFloor)) }
 
 // Live lists the peers in reach, by name.
 func (n *Neighbours) Live(now time.Time) []Standing {

@@ -158,6 +158,10 @@ func TestAClockBelowTheFloorTakesItsNodeOutWhileAPeerIsAboveIt(t *testing.T) {
 	if ready, _ := h.Ready(h.now); ready {
 		t.Error("ready with a clock below the floor")
 	}
+	h.Step(Own{Lineage: "l", Index: 5, Leased: true, Floor: h.now.Add(time.Second)}, h.now)
+	if ready, why := h.Ready(h.now); !ready {
+		t.Errorf("by a second, as after any commit: %s", why)
+	}
 }
 
 func TestWhatIsLeftOfARegionWithoutItsBusiestZone(t *testing.T) {
