@@ -23,7 +23,7 @@ const (
 	// behindFloor is how far a clock may be below the floor: by as much as the
 	// control plane's clocks may be apart, every node is after a commit.
 	behindFloor = time.Second
-	maxMarks = 64
+	maxMarks    = 64
 )
 
 // Standing is how a node of the Region stands, as it says itself.
