@@ -60,6 +60,56 @@ func TestALostControlPlaneGoesOnFromItsReplicasOrItsBackup(t *testing.T) {
 	t.Run("ANodeWithSurplusHandsItUpAndItsDeletionsHold", func(t *testing.T) { withSurplus(t, d) })
 	t.Run("AnOldControlPlaneThatComesBackEndsForGoodAndItsDenialsAreHandedUp", func(t *testing.T) { comesBack(t, d) })
 	t.Run("TheNextUpContinuesInTheNewLineage", func(t *testing.T) { goesOn(t, d) })
+	t.Run("WithEveryNodeLostTheBackupIsTaken", func(t *testing.T) { allLost(t, d, file, identity) })
+}
+
+// allLost takes every node's disk: what is left are the keys that are kept
+// elsewhere, the root's list, and a backup of a lineage long gone.
+func allLost(t *testing.T, d *deploymentUnderTest, file, identity string) {
+	before := d.lineage()
+	minted := d.endpoint().in(t).made(d.endpoint().in(t).sts(d.admin(), "GetSessionToken")).credential()
+	d.stop()
+	if err := os.RemoveAll(filepath.Join(d.data, "nodes")); err != nil {
+		t.Fatal(err)
+	}
+	if out, status := d.tool("promote", "--yes"); status != statusNo || !strings.Contains(out, "nothing to go on from") {
+		t.Errorf("status %d\n%s", status, out)
+	}
+	kek := local.Layout{Dir: d.data}.KEK()
+	if err := os.Rename(kek, kek+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if out, status := d.tool("restore", "--from", file, "--identity", identity, "--yes"); status != statusUsage || !strings.Contains(out, "without it a control plane opens no secret") {
+		t.Errorf("without the KEK: status %d\n%s", status, out)
+	}
+	if err := keyring.MakeKEK(kek); err != nil {
+		t.Fatal(err)
+	}
+	if out, status := d.tool("restore", "--from", file, "--identity", identity, "--yes"); status != statusNo || !strings.Contains(out, "the KEK does not open") {
+		t.Errorf("with another KEK: status %d\n%s", status, out)
+	}
+	if err := os.Rename(kek+".away", kek); err != nil {
+		t.Fatal(err)
+	}
+	out, status := d.tool("restore", "--from", file, "--identity", identity, "--yes")
+	if status != 0 || !strings.Contains(out, "taken") || strings.Contains(out, "is not used") {
+		t.Fatalf("status %d\n%s", status, out)
+	}
+	d.seen.Store(nil)
+	d.up()
+	e, admin := d.endpoint().in(t), d.admin()
+	if now := d.lineage(); now == before || now == "" {
+		t.Errorf("lineage %q after %q", now, before)
+	}
+	e.made(e.iam(admin, "GetUser", "UserName", "before"))
+	if r := e.iam(admin, "GetUser", "UserName", "after-the-backup"); r.status != 404 {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	if r := e.sts(minted, "GetCallerIdentity"); r.status == 200 {
+		t.Errorf("what a lost node has minted is admitted: %s", r.body)
+	}
+	e.created(admin, "after-all-was-lost")
+	e.made(e.sts(e.newUser(admin, "new-key", allowAll), "GetCallerIdentity"))
 }
 
 // lineage is what every node serves, "" while they differ.

@@ -1,7 +1,9 @@
 package lineage
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/view"
@@ -50,7 +52,7 @@ func Choose(sources []*Source) (*Source, error) {
 		}
 	}
 	if best == nil {
-		return nil, fmt.Errorf("no replica and no backup can be read: there is nothing to go on from")
+		return nil, errors.New("no replica and no backup can be read: there is nothing to go on from")
 	}
 	for _, s := range sources {
 		if s.Err == nil && s.View.Head.Cluster != best.View.Head.Cluster {
@@ -112,7 +114,37 @@ func Changes(fork *view.View, s *record.Successor, genesis func(*record.Genesis)
 		}
 	}
 	for _, id := range gone {
-		tx.Delete(record.MakeKey(record.Nodes.Name, record.None, id))
+		if err := forget(tx, id); err != nil {
+			return nil, err
+		}
 	}
 	return tx.Changes(), nil
+}
+
+// forget takes a Region node out whose disk is lost, so that a new one may have
+// its name: what was wrapped for it, and what it has minted.
+func forget(tx record.Tx, id string) error {
+	tx.Delete(record.MakeKey(record.Nodes.Name, record.None, id))
+	var wrapping []*record.RegionKey
+	err := record.Scan(tx, record.RegionKeys, record.RegionKeyByRegion, "", "", func(_ string, k *record.RegionKey) bool {
+		if n := len(k.Nodes); n > 0 {
+			if k.Nodes = slices.DeleteFunc(k.Nodes, func(w record.Wrap) bool { return w.Holder == id }); len(k.Nodes) < n {
+				wrapping = append(wrapping, k)
+			}
+		}
+		return true
+	})
+	for _, k := range wrapping {
+		err = errors.Join(err, record.Put(tx, record.RegionKeys, k))
+	}
+	var signing []*record.SigningKey
+	err = errors.Join(err, record.Scan(tx, record.SigningKeys, record.SigningKeyByNode, id+record.Sep, "", func(_ string, k *record.SigningKey) bool {
+		signing = append(signing, k)
+		return true
+	}))
+	for _, k := range signing {
+		k.Revoked = true
+		err = errors.Join(err, record.Put(tx, record.SigningKeys, k))
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"context"
 	"os"
 	"testing"
 	"time"
@@ -237,6 +238,66 @@ func TestTheSuccessorIsKnownAfterARestartAlsoWhenTheCopyIsLost(t *testing.T) {
 	}
 	if steps(r.machine, append([]any{Disconnected{}, Timer{}, Connected{}}, snapshot(t, heirOf(t, s.v, next).v)...)...); !r.machine.Busy() {
 		t.Error("it does not begin with the successor")
+	}
+}
+
+// A replica with surplus follows the hub of its successor, over real gRPC.
+func TestANodeHandsItsSurplusUpAndGoesOver(t *testing.T) {
+	s := newSource(t)
+	r := follower(t, t.TempDir())
+	if err := r.rewrite(s.v, []byte("0123456789abcdef")); err != nil {
+		t.Fatal(err)
+	}
+	fork := s.v
+	b, err := record.Marshal(s.user(1).Batch())
+	if err == nil {
+		err = r.log.append(b)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r = follower(t, r.Dir)
+	heir := heirOf(t, fork, successor(1, fork, "m"))
+	h, addr := serve(t, heir)
+	handed := make(chan []*record.Batch, 1)
+	h.Lineages.HandUp = func(_ context.Context, node, of string, d record.Descent, batches []*record.Batch) (uint64, error) {
+		if node != "r" || of != "l" || d.Newest().Lineage != "m" {
+			t.Errorf("%s of %s knows %+v", node, of, d)
+		}
+		if len(handed) == 0 {
+			handed <- batches
+			h.Publish(heir.user(2), heir.v) // the denials
+		}
+		return heir.v.Head.Index, nil
+	}
+	run(t, r, addr)
+	for ; r.View().Head.Lineage != "m"; <-time.After(time.Millisecond) {
+		if t.Context().Err() != nil {
+			t.Fatal(r.Alarm())
+		}
+	}
+	if list := <-handed; len(list) != 1 || list[0].Head.Index != s.v.Head.Index || r.View().Head.Index != heir.v.Head.Index {
+		t.Errorf("%d batches, serves %d", len(list), r.View().Head.Index)
+	}
+}
+
+func TestAControlPlaneIsShownItsSuccessorByWhoFollowsThat(t *testing.T) {
+	s := newSource(t)
+	h, addr := serve(t, s)
+	told := make(chan record.Descent, 100)
+	h.Lineages.Succeeded = func(_ context.Context, d record.Descent) { told <- d }
+	next := successor(1, s.v, "m")
+	r := follower(t, t.TempDir())
+	if err := r.rewrite(heirOf(t, s.v, next).v, []byte("0123456789abcdef")); err != nil {
+		t.Fatal(err)
+	}
+	r = follower(t, r.Dir)
+	run(t, r, addr)
+	if d := <-told; d.Newest().Lineage != "m" || d.Newest().Epoch != 1 {
+		t.Errorf("told %+v", d)
+	}
+	if r.View().Head.Lineage != "m" {
+		t.Error("the follower went back")
 	}
 }
 
