@@ -33,10 +33,10 @@ EXECUTIONS ?= 100000000
 policy-fuzz:
 	bash scripts/policy-fuzz.sh $(EXECUTIONS)
 
-# One change of package policy at a time, each of which some test must notice; EVERY takes every n-th.
-EVERY ?= 1
+# One change of package policy at a time, each of which some test must notice; after a change of a file, delete its lines
+# in policy/testdata/mutants.txt first, which are those that are tried no more.
 policy-mutants:
-	go run ./policy/internal/mutate -every $(EVERY) -results policy/testdata/mutants.txt
+	go run ./policy/internal/mutate -results policy/testdata/mutants.txt
 
 # Ours beside floors and peers; BENCH=-quick for a short run.
 bench:

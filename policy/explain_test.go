@@ -53,3 +53,32 @@ func TestADenialIsWordedAsAWSDoesForEveryTypeOfPolicy(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestAnExplanationNamesTheFirstConditionThatFailsAndSaysWhetherItsKeyIsMissing(t *testing.T) {
+	const is, isNot, gone, unclear = `"StringEquals":{"k:is":"v"}`, `"StringLike":{"K:is":"w"}`, `"Bool":{"k:gone":"true"}`, `"Foo":{"k:is":"v"}`
+	for _, c := range []struct {
+		effect, conditions string
+		holds              bool
+		failed             string
+		missing            bool
+	}{
+		{"Allow", is, true, "", false},
+		{"Allow", is + "," + isNot, false, "StringLike K:is", false},
+		{"Allow", is + "," + gone, false, "Bool k:gone", true},
+		{"Allow", gone + "," + isNot, false, "Bool k:gone", true},
+		{"Allow", is + "," + unclear, false, "Foo k:is", false},
+		{"Deny", isNot, false, "StringLike K:is", false},
+		{"Deny", unclear + "," + is, true, "", false},
+		{"Deny", unclear + "," + gone, false, "Bool k:gone", true},
+	} {
+		p := open()
+		p.Identity = named(t, `"Sid":"s","Effect":"`+c.effect+`","Action":"*","Resource":"*","Condition":{`+c.conditions+`}`)
+		r := ask()
+		r.Context.SetOne("k:is", "v")
+		_, considered := Explain(&p, r)
+		want := Match{Type: Identity, Policy: "p", Sid: "s", Deny: c.effect == "Deny", Holds: c.holds, Failed: c.failed, MissingKey: c.missing}
+		if len(considered) != 1 || considered[0] != want {
+			t.Errorf("%s %s: %+v", c.effect, c.conditions, considered)
+		}
+	}
+}

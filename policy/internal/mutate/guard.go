@@ -5,7 +5,6 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
-	"slices"
 	"strings"
 )
 
@@ -59,42 +58,93 @@ func guardable(n ast.Node, within []ast.Node) bool {
 	return true
 }
 
-// edit is text that is put into a file.
-type edit struct {
-	at     int
-	text   string
-	behind bool // what stands before it: inner guards close first
-}
-
-// guard numbers the mutants that can stand behind a number, and returns the files that hold them.
-func (p *pack) guard(mutants []*mutant) map[string]string {
-	edits := map[*source][]edit{}
+// guard numbers the mutants that can stand behind a number, and returns the files that hold them. It begins with all,
+// and takes out those of which the compiler complains, until it does not.
+func (p *pack) guard(mutants []*mutant) (map[string]string, error) {
 	for _, m := range mutants {
-		m.broken = !p.check(m.file, m.file.replaced(m.start, m.end, m.text))
-		if !m.guardable || m.broken {
-			continue
+		if m.guardable {
+			m.number = m.place + 1
 		}
-		before, behind := p.around(m)
-		lone := m.file.text[:m.start] + before + m.file.text[m.start:m.end] + behind + m.file.text[m.end:]
-		if !p.check(m.file, lone) {
-			continue
+	}
+	for {
+		texts := map[string]string{p.path("mutant_tried.go"): chooser}
+		guards := map[string][]span{}
+		for _, f := range p.files {
+			texts[f.path], guards[f.path] = p.guarded(f, mutants)
 		}
-		m.number = m.place + 1
-		before, behind = p.around(m)
-		edits[m.file] = append(edits[m.file], edit{m.start, before, false}, edit{m.end, behind, true})
+		wrong, err := p.complaints(texts)
+		if err != nil || len(wrong) == 0 {
+			return texts, err
+		}
+		for _, at := range wrong {
+			m := innermost(guards[at.Filename], at.Offset)
+			if m == nil {
+				return nil, fmt.Errorf("%s: the package is no program", at)
+			}
+			m.number = 0
+		}
 	}
-	files := map[string]string{p.path("mutant_tried.go"): chooser}
-	for f, list := range edits {
-		files[f.path] = f.edited(list)
-	}
-	return files
 }
 
-// around is what is put before and behind a mutant's place.
-func (p *pack) around(m *mutant) (before, behind string) {
+// span is where a mutant and what it guards stand in a guarded text.
+type span struct {
+	mutant     *mutant
+	start, end int
+}
+
+// innermost finds the smallest span around a place.
+func innermost(spans []span, at int) (m *mutant) {
+	least := 0
+	for _, s := range spans {
+		if size := s.end - s.start; s.start <= at && at < s.end && (m == nil || size < least) {
+			m, least = s.mutant, size
+		}
+	}
+	return m
+}
+
+// guarded is the text of a file with a guard around every numbered mutant's place. Mutants come in the order in which
+// their places begin, outer ones first: the guard that opened last closes first.
+func (p *pack) guarded(f *source, mutants []*mutant) (text string, spans []span) {
+	var b strings.Builder
+	var open []int // spans
+	from := 0
+	upTo := func(at int) {
+		b.WriteString(f.text[from:at])
+		from = at
+	}
+	closeUpTo := func(at int) {
+		for len(open) > 0 {
+			s := &spans[open[len(open)-1]]
+			if s.mutant.end > at {
+				return
+			}
+			upTo(s.mutant.end)
+			b.WriteString(p.behind(s.mutant))
+			s.end = b.Len()
+			open = open[:len(open)-1]
+		}
+	}
+	for _, m := range mutants {
+		if m.file != f || m.number == 0 {
+			continue
+		}
+		closeUpTo(m.start)
+		upTo(m.start)
+		open = append(open, len(spans))
+		spans = append(spans, span{mutant: m, start: b.Len()})
+		b.WriteString(p.before(m))
+	}
+	closeUpTo(len(f.text))
+	upTo(len(f.text))
+	return b.String(), spans
+}
+
+// before and behind are what is put around a mutant's place.
+func (p *pack) before(m *mutant) string {
 	expression, ok := m.node.(ast.Expr)
 	if !ok {
-		return fmt.Sprintf("if mutantTried == %d { %s } else { ", m.number, m.text), " }"
+		return fmt.Sprintf("if mutantTried == %d { %s } else { ", m.number, m.text)
 	}
 	t := types.TypeString(types.Default(p.info.TypeOf(expression)), func(other *types.Package) string {
 		if other == p.types {
@@ -102,39 +152,12 @@ func (p *pack) around(m *mutant) (before, behind string) {
 		}
 		return other.Name()
 	})
-	return fmt.Sprintf("func() %s { if mutantTried == %d { return %s }; return ", t, m.number, m.text), " }()"
+	return fmt.Sprintf("func() %s { if mutantTried == %d { return %s }; return ", t, m.number, m.text)
 }
 
-// edited is the text with all edits. Where several stand at one place, guards close from within, then others open.
-func (f *source) edited(list []edit) string {
-	slices.SortStableFunc(list, func(a, b edit) int {
-		switch {
-		case a.at != b.at:
-			return a.at - b.at
-		case a.behind == b.behind:
-			return 0
-		case a.behind:
-			return -1
-		}
-		return 1
-	})
-	var b strings.Builder
-	from := 0
-	for i := 0; i < len(list); {
-		n := i
-		for n < len(list) && list[n].at == list[i].at && list[n].behind == list[i].behind {
-			n++
-		}
-		b.WriteString(f.text[from:list[i].at])
-		group := list[i:n]
-		if group[0].behind {
-			slices.Reverse(group)
-		}
-		for _, e := range group {
-			b.WriteString(e.text)
-		}
-		from, i = list[i].at, n
+func (p *pack) behind(m *mutant) string {
+	if _, ok := m.node.(ast.Expr); ok {
+		return " }()"
 	}
-	b.WriteString(f.text[from:])
-	return b.String()
+	return " }"
 }

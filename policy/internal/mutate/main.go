@@ -49,23 +49,9 @@ func run(workers int, results string, files []string) error {
 	if err := c.build(); err != nil {
 		return err
 	}
-	var group sync.WaitGroup
-	next := make(chan *mutant)
-	for range workers {
-		group.Go(func() {
-			for m := range next {
-				fate, err := c.try(m)
-				c.note(m, fate, err)
-			}
-		})
+	for stage := range stages {
+		c.run(stage, workers, files)
 	}
-	for _, m := range c.mutants {
-		if c.fates[m.id()] == "" && (len(files) == 0 || slices.Contains(files, m.file.name)) {
-			next <- m
-		}
-	}
-	close(next)
-	group.Wait()
 	return c.failed
 }
 
@@ -82,34 +68,68 @@ type campaign struct {
 	failed error
 }
 
-// try says what becomes of one mutant.
-func (c *campaign) try(m *mutant) (fate string, err error) {
-	if m.broken {
-		return "no program", nil
+// run takes the mutants that passed the stages before through one.
+func (c *campaign) run(stage, workers int, files []string) {
+	var group sync.WaitGroup
+	next := make(chan *mutant)
+	for range workers {
+		group.Go(func() {
+			for m := range next {
+				fate, err := c.try(m, stage)
+				c.note(m, fate, err)
+			}
+		})
 	}
+	for _, m := range c.mutants {
+		if len(files) > 0 && !slices.Contains(files, m.file.name) {
+			continue
+		}
+		c.lock.Lock()
+		fate := c.fates[m.id()]
+		c.lock.Unlock()
+		if fate == passed(stage) {
+			next <- m
+		}
+	}
+	close(next)
+	group.Wait()
+}
+
+// try says what becomes of one mutant in a stage, of one with a program of its own in all.
+func (c *campaign) try(m *mutant, stage int) (fate string, err error) {
 	if m.number > 0 {
-		fate, _, err = test(c.all, m.number)
+		fate, _, err = test(c.all, m.number, stage)
 		return fate, err
 	}
 	binary, err := c.pack.build(c.work, fmt.Sprintf("alone%d", m.place), map[string]string{m.file.path: m.file.replaced(m.start, m.end, m.text)})
+	if errors.Is(err, errNoProgram) {
+		return broken, nil
+	}
 	if err != nil {
 		return "", err
 	}
 	defer os.Remove(binary)
-	fate, _, err = test(binary, 0)
+	for ; err == nil && (fate == "" || fate == passed(stage)); stage++ {
+		fate, _, err = test(binary, 0, stage)
+	}
 	return fate, err
 }
 
 // build makes the program of the guarded mutants, which must pass the tests as long as none is tried.
 func (c *campaign) build() (err error) {
-	if c.all, err = c.pack.build(c.work, "all", c.pack.guard(c.mutants)); err != nil {
+	texts, err := c.pack.guard(c.mutants)
+	if err != nil {
 		return err
 	}
-	fate, said, err := test(c.all, 0)
-	if err == nil && fate != survived {
-		err = errors.New("the tests fail without a mutant:\n" + said)
+	if c.all, err = c.pack.build(c.work, "all", texts); err != nil {
+		return err
 	}
-	return err
+	for stage := range stages {
+		if fate, said, err := test(c.all, 0, stage); err != nil || fate != passed(stage+1) {
+			return fmt.Errorf("the tests fail without a mutant: %w\n%s", err, said)
+		}
+	}
+	return nil
 }
 
 // note keeps what became of a mutant, and writes all results in the order of the text. What is no mutant any more is

@@ -17,8 +17,7 @@ type mutant struct {
 	at         string // line and column of what is changed
 	says       string
 	guardable  bool
-	broken     bool // it is no program
-	number     int  // behind which it stands in the program of all; 0: it does not
+	number     int // behind which it stands in the program of all; 0: it does not
 }
 
 // id names a mutant in the results.

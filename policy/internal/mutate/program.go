@@ -70,25 +70,24 @@ func (f *source) replaced(start, end int, with string) string {
 	return f.text[:start] + with + f.text[end:]
 }
 
-// check says whether the package is a program with another text of a file.
-func (p *pack) check(f *source, text string) bool {
-	changed, err := parser.ParseFile(p.set, f.path, text, parser.SkipObjectResolution)
-	if err != nil {
-		return false
-	}
-	chosen, err := parser.ParseFile(p.set, p.path("mutant_tried.go"), chooser, parser.SkipObjectResolution)
-	if err != nil {
-		return false
-	}
-	all := []*ast.File{changed, chosen}
-	for _, other := range p.files {
-		if other != f {
-			all = append(all, other.syntax)
+// complaints are the places at which the package with these texts is no program.
+func (p *pack) complaints(texts map[string]string) (wrong []token.Position, err error) {
+	set := token.NewFileSet()
+	var all []*ast.File
+	for path, text := range texts {
+		syntax, err := parser.ParseFile(set, path, text, parser.SkipObjectResolution)
+		if err != nil {
+			return nil, err
 		}
+		all = append(all, syntax)
 	}
-	config := types.Config{Importer: p.from}
-	_, err = config.Check(p.dir, p.set, all, nil)
-	return err == nil
+	config := types.Config{Importer: p.from, Error: func(err error) {
+		if e, ok := err.(types.Error); ok {
+			wrong = append(wrong, set.Position(e.Pos))
+		}
+	}}
+	_, _ = config.Check(p.dir, set, all, nil) // what is wrong was told
+	return wrong, nil
 }
 
 // build compiles the package's tests with some files replaced.
@@ -110,41 +109,69 @@ func (p *pack) build(work, name string, files map[string]string) (binary string,
 		return "", err
 	}
 	binary = filepath.Join(work, name+".test")
-	if said, err := exec.Command("go", "test", "-c", "-vet=off", "-overlay", listed, "-o", binary, p.dir).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, said)
+	said, err := exec.Command("go", "test", "-c", "-vet=off", "-overlay", listed, "-o", binary, p.dir).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w\n%s", errNoProgram, said)
 	}
 	return binary, nil
 }
 
-// The fates of a mutant.
+var errNoProgram = errors.New("it does not compile")
+
+// The fates of a mutant that passes not all tests.
 const (
-	survived = "survived"
-	killed   = "killed"
-	endless  = "killed by time"
+	killed  = "killed"
+	endless = "killed by time"
+	broken  = "no program"
 )
 
-// slow are the tests that take most of the time: they run only for what the others do not notice. That of every policy
-// that AWS manages takes longest and is left out: what it finds the comparison finds.
-const slow = "^(TestTheCompiledEvaluatorDecides|TestEveryStatementIsFoundByItsActions|TestHowAllTypesOfPolicies|TestAPatternMeetsWhat)"
-
-// test runs the tests with the mutant of a number. A bound on the time of the processor, and on memory, ends what has
-// no end.
-func test(binary string, number int) (fate, said string, err error) {
-	for _, tests := range []string{"-test.skip=" + slow + "|^TestEveryPolicyThatAWSManages", "-test.run=" + slow} {
-		command := exec.Command("bash", "-c", `ulimit -t 20 -v 8000000; exec "$@"`, "test", binary, "-test.failfast", tests)
-		command.Dir = "policy"
-		command.Env = append(os.Environ(), fmt.Sprint(variable, "=", number), "HOLDFAST_POLICY_CASES=20000", "GOMAXPROCS=1")
-		out, err := command.CombinedOutput()
-		var exit *exec.ExitError
-		switch {
-		case err == nil:
-			continue
-		case !errors.As(err, &exit):
-			return "", "", err
-		case strings.Contains(string(out), "SIGXCPU"):
-			return endless, string(out), nil
-		}
-		return killed, string(out), nil
+// passed is the fate of a mutant that no test of so many stages noticed.
+func passed(count int) string {
+	switch count {
+	case 0:
+		return ""
+	case len(stages):
+		return "survived"
 	}
-	return survived, "", nil
+	return fmt.Sprint("passed ", count)
+}
+
+// long are the tests that take most of the time. That of every policy that AWS manages takes longest and is left out:
+// what it finds the comparison finds.
+const (
+	long    = "TestEveryStatementIsFound|TestHowAllTypesOfPolicies|TestAPatternMeets"
+	work    = "Budget|CostsTooMuch|CostNoMore|TheWorkOfAMatch"
+	random  = "TestTheCompiledEvaluatorDecides"
+	leftOut = "TestEveryPolicyThatAWSManages"
+)
+
+// stages are which tests run first, and which for what those before did not notice, each with the seconds of the
+// processor that are several times what it takes: what has no end ends with them.
+var stages = []struct {
+	tests   string
+	seconds int
+}{
+	{"-test.skip=" + long + "|" + work + "|" + random + "|" + leftOut, 4},
+	{"-test.run=" + random, 6},
+	{"-test.run=" + work, 20},
+	{"-test.run=" + long, 20},
+}
+
+// test runs the tests of a stage with the mutant of a number.
+func test(binary string, number, stage int) (fate, said string, err error) {
+	limited := fmt.Sprintf(`ulimit -t %d -v 8000000; exec "$@"`, stages[stage].seconds)
+	command := exec.Command("bash", "-c", limited, "test", binary, "-test.failfast", stages[stage].tests)
+	command.Dir = "policy"
+	command.Env = append(os.Environ(), fmt.Sprint(variable, "=", number), "HOLDFAST_POLICY_CASES=20000", "GOMAXPROCS=1")
+	out, err := command.CombinedOutput()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return passed(stage + 1), "", nil
+	case !errors.As(err, &exit):
+		return "", "", err
+	case strings.Contains(string(out), "SIGXCPU"):
+		return endless, string(out), nil
+	}
+	return killed, string(out), nil
 }
