@@ -109,7 +109,8 @@ func (c *campaign) try(m *mutant, stage int) (fate string, err error) {
 		return "", err
 	}
 	defer os.Remove(binary)
-	for ; err == nil && (fate == "" || fate == passed(stage)); stage++ {
+	fate = passed(stage)
+	for ; err == nil && stage < len(stages) && fate == passed(stage); stage++ {
 		fate, _, err = test(binary, 0, stage)
 	}
 	return fate, err
