@@ -174,7 +174,7 @@ func (h *Hub) Follow(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down]) er
 	}
 	node := peer.Caller(stream.Context())
 	go h.acknowledge(stream, node.ID)
-	send, end := patient(stream)
+	send, end := patient(stream, patience)
 	defer end()
 	at, err := h.greet(stream.Context(), up.Hello, send)
 	if err != nil {

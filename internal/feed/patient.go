@@ -31,7 +31,7 @@ type sender func(*peerpb.Down) error
 
 // patient sends on a stream, and fails when one message is not taken in time.
 // end is to be called before the stream's handler returns.
-func patient(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down]) (send sender, end func()) {
+func patient(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down], patience time.Duration) (send sender, end func()) {
 	ctx, cancel := context.WithCancel(stream.Context())
 	messages, failed := make(chan *peerpb.Down), make(chan error, 1)
 	go func() {

@@ -68,7 +68,7 @@ func (s *Share) Follow(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down]) 
 	if up.Hello == nil {
 		return status.Error(codes.InvalidArgument, "hello comes first")
 	}
-	send, end := patient(stream)
+	send, end := patient(stream, patience)
 	defer end()
 	s.mu.Lock()
 	ring := s.ring

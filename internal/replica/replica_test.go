@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,8 +38,9 @@ func rootHash() string { return fmt.Sprintf("%x", sha256.Sum256(public(root))) }
 
 // source is a log in memory: what a sequencer commits, without a store.
 type source struct {
-	t *testing.T
-	v *view.View
+	t      *testing.T
+	v      *view.View
+	newest atomic.Pointer[view.View] // v, for the hub's goroutines
 }
 
 func newSource(t *testing.T) *source {
@@ -75,6 +77,7 @@ func (s *source) commit(change func(record.Tx)) *record.LogValue {
 	h.State = state.Digest()
 	h.Sign(head)
 	s.v = &view.View{State: state, Head: h}
+	s.newest.Store(s.v)
 	return &record.LogValue{Head: h, Records: []record.Logged{{Public: pub, Private: private}}}
 }
 
@@ -99,7 +102,8 @@ func follower(t *testing.T, dir string) *Replica {
 func serve(t *testing.T, s *source) (*feed.Hub, string) {
 	t.Helper()
 	h := &feed.Hub{Now: time.Now, Heartbeat: func(context.Context) (*record.Beat, error) {
-		return record.NewBeat(&s.v.Head, s.v.Head.Node, time.Now(), head), nil
+		v := s.newest.Load()
+		return record.NewBeat(&v.Head, v.Head.Node, time.Now(), head), nil
 	}}
 	h.Start(s.v)
 	server, err := peer.Server(head, func(k ed25519.PublicKey) (*record.Node, bool) {

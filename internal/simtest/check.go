@@ -41,7 +41,7 @@ func (w *world) check() {
 				r.floor = floor
 			}
 		}
-		if at < h.all && (r.serving != nil || !r.up) {
+		if at < h.all && (r.serving != nil || !r.up) && !r.copyLost {
 			w.fail("AppliedAll: %s has %d, and %d was acknowledged as applied by all", r.id, at, h.all)
 		}
 	}
@@ -79,6 +79,7 @@ func (c *control) checkMembers(sequences bool) {
 	for _, r := range w.regions {
 		at := r.durable()
 		switch {
+		case r.copyLost: // what it has acknowledged it serves again, or nothing
 		case !sequences: // nobody waits for this set
 		case now[r.id] && at < c.answered:
 			w.fail("InSync: %s is a member with %d, and %d was answered", r.id, at, c.answered)

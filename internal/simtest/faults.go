@@ -48,6 +48,21 @@ var faults = []fault{
 			w.after(w.between(20*time.Millisecond, 4*time.Second), r.start)
 		}
 	}},
+	{"partition in a Region", func(w *world) {
+		r := w.regions[w.rand.IntN(len(w.regions))]
+		if len(r.hood.near) > 0 {
+			p := r.hood.near[w.rand.IntN(len(r.hood.near))]
+			until := w.now + w.between(50*time.Millisecond, 6*time.Second)
+			r.hood.apart[p], p.hood.apart[r] = until, until
+		}
+	}},
+	{"lost disk copy", func(w *world) {
+		if r := w.regions[w.rand.IntN(len(w.regions))]; r.up && r.served > 0 {
+			r.crash()
+			r.disk, r.copyLost = disk{}, true
+			w.after(w.between(20*time.Millisecond, 4*time.Second), r.start)
+		}
+	}},
 	{"broken connection", func(w *world) { w.cut(w.regions[w.rand.IntN(len(w.regions))].conn) }},
 	{"partition", func(w *world) {
 		r := w.regions[w.rand.IntN(len(w.regions))]
@@ -152,5 +167,6 @@ func (w *world) heal() {
 	for _, r := range w.regions {
 		w.cut(r.conn) // a stream that lost a frame stays wrong until something is sent on it
 		r.blocked, r.slow, r.clock.offset = 0, 0, 0
+		clear(r.hood.apart)
 	}
 }

@@ -24,12 +24,14 @@ type region struct {
 	conn    *conn
 	inbox   []*peerpb.Down // frames that wait for the disk
 
-	blocked time.Duration              // until then nothing passes between it and the control nodes
-	shunned map[*control]time.Duration // until then another one is followed
-	slow    time.Duration              // until then its disk is slow and fails
-	serving *view.View                 // nil: down, or nothing to serve
-	served  uint64                     // the highest index that it ever served
-	floor   int64
+	blocked  time.Duration              // until then nothing passes between it and the control nodes
+	shunned  map[*control]time.Duration // until then another one is followed
+	slow     time.Duration              // until then its disk is slow and fails
+	serving  *view.View                 // nil: down, or nothing to serve
+	served   uint64                     // the highest index that it ever served
+	floor    int64
+	copyLost bool // its disk copy, which it had
+	hood     hood
 }
 
 // disk is what a crash leaves.
@@ -60,12 +62,15 @@ func (r *region) start() {
 		return
 	}
 	r.w.note("%s starts", r.id)
+	r.meet()
 	if v != nil {
 		size := int64(0)
 		for _, p := range r.disk.log {
 			size += int64(len(p.batch))
 		}
 		r.perform(r.machine.Step(replica.Loaded{View: v, Seed: r.disk.seed, LogSize: size}, r.clock.wall()))
+	} else if r.copyLost {
+		r.perform(r.machine.Step(replica.Loaded{Lost: true}, r.clock.wall()))
 	} else if r.served > 0 {
 		r.w.fail("Recovered: %s has nothing to serve after a restart, and had %d", r.id, r.served)
 	}
@@ -115,7 +120,14 @@ func (r *region) later(d time.Duration, do func()) {
 	})
 }
 
-func (r *region) step(event any) { r.perform(r.machine.Step(event, r.clock.wall())) }
+func (r *region) step(event any) {
+	beat := r.machine.Beat()
+	out := r.machine.Step(event, r.clock.wall())
+	if e, ok := event.(replica.Received); ok && r.machine.Beat() > beat && e.Down.GetHeartbeat() != nil {
+		r.hood.beat = e.Down.GetHeartbeat()
+	}
+	r.perform(out)
+}
 
 // receive hands a frame to the machine when the disk is idle.
 func (r *region) receive(n *conn, d *peerpb.Down) {
@@ -179,10 +191,17 @@ func (r *region) watch(n *conn) {
 }
 
 func (r *region) read() {
-	for len(r.inbox) > 0 && !r.machine.Busy() {
-		d := r.inbox[0]
-		r.inbox = r.inbox[1:]
-		r.step(replica.Received{Down: d})
+	for !r.machine.Busy() {
+		switch {
+		case len(r.inbox) > 0:
+			d := r.inbox[0]
+			r.inbox = r.inbox[1:]
+			r.step(replica.Received{Down: d})
+		case len(r.hood.inbox) > 0:
+			r.readShared()
+		default:
+			return
+		}
 	}
 }
 
@@ -211,7 +230,10 @@ func (r *region) perform(effects []any) {
 		case replica.Rewrite:
 			r.rewrite(e.View, e.Seed)
 		case replica.Serve:
-			r.serve(e.View)
+			r.serve(e.View, e.Batch)
+		case replica.Refuse:
+			r.w.seen["frame of a peer refused"]++
+			r.caughtUp(r.hood.attempt, e.Err)
 		case replica.HangUp:
 			r.w.seen["stream refused by a follower"]++
 			r.w.note("%s hangs up: %v", r.id, e.Err)
@@ -317,7 +339,7 @@ func (r *region) durable() uint64 {
 
 // serve publishes a view, which has to be of the log, on the disk, and not
 // older than any before.
-func (r *region) serve(v *view.View) {
+func (r *region) serve(v *view.View, batch []byte) {
 	w, at := r.w, v.Head.Index
 	w.note("%s serves %d %x", r.id, at, v.Head.State[:4])
 	if !w.history.holds(&v.Head) || v.Digest() != v.Head.State {
@@ -329,5 +351,6 @@ func (r *region) serve(v *view.View) {
 	if got := r.durable(); got < at {
 		w.fail("Durable: %s serves %d with %d on its disk", r.id, at, got)
 	}
-	r.serving, r.served = v, max(r.served, at)
+	r.serving, r.served, r.copyLost = v, max(r.served, at), false
+	r.shares(v, batch)
 }

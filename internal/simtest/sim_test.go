@@ -77,6 +77,8 @@ var happenings = []string{
 	"take-over", "call handed to another node", "forward without an answer", "call sent back: another node sequences", "commit of a node that had lost its place",
 	"follower moves to the node that sequences", "silent source left", "follower ahead of its source",
 	"crash of a control node", "crash of the node that sequences", "frozen control node", "control node away from the store", "partition between control nodes",
+	"caught up from a peer", "caught up from a peer while cut off", "snapshot from a peer", "frame of a peer refused", "silent peer left", "first state asked of a peer",
+	"node that leaves requests to its peers", "partition in a Region", "lost disk copy",
 	"crash of a Region's node", "broken connection", "partition", "trouble of the store", "slow disk", "clock that jumps", "lie",
 }
 

@@ -1,6 +1,6 @@
 // Package simtest drives the real machines of the store, the feed and the
 // replica in one process, from one seeded queue: three control-plane nodes and
-// two Regions of one node each, over a store, disks, connections and clocks that
+// two Regions, of three nodes and of one, over a store, disks, connections and clocks that
 // fail as real ones do.
 //
 // Invariant: a run is a function of its seed. Nothing here reads a clock,
@@ -165,6 +165,12 @@ var (
 	rootKey = ed25519.NewKeyFromSeed([]byte("simulated root key: 32 bytes....")[:32])
 )
 
+// regionNames are the Regions' nodes: the first few are one Region's zones, the
+// last is a Region of its own.
+var regionNames = []string{"r0", "r1", "r2", "s0"}
+
+const zones = 3
+
 // controlNames are the control plane's nodes.
 var controlNames = []string{"ctl-a", "ctl-b", "ctl-c"}
 
@@ -188,7 +194,10 @@ func genesis() (*record.Genesis, []record.Change, error) {
 	if err := record.Put(p, record.Geneses, g); err != nil {
 		return nil, nil, err
 	}
-	nodes := []*record.Node{{ID: "r0", Role: record.RegionNode}, {ID: "r1", Role: record.RegionNode}}
+	var nodes []*record.Node
+	for _, name := range regionNames {
+		nodes = append(nodes, &record.Node{ID: name, Role: record.RegionNode})
+	}
 	for _, name := range controlNames {
 		nodes = append(nodes, &record.Node{ID: name, Role: record.ControlNode, TLS: []byte(name), Head: publicOf(headKey(name))})
 	}
@@ -215,10 +224,22 @@ func (w *world) build() {
 		c.start()
 	}
 	w.old = w.controls[0].machine.View()
-	for i := range 2 {
-		r := &region{w: w, id: fmt.Sprintf("r%d", i), clock: w.newClock()}
-		w.regions = append(w.regions, r)
-		r.start()
+	for _, id := range regionNames {
+		w.regions = append(w.regions, &region{w: w, id: id, clock: w.newClock(), hood: hood{apart: map[*region]time.Duration{}}})
+	}
+	for _, r := range w.regions[:zones] {
+		for _, p := range w.regions[:zones] {
+			if p != r {
+				r.hood.near = append(r.hood.near, p)
+			}
+		}
+	}
+	for i, r := range w.regions {
+		if i == 0 || w.chance(900) {
+			r.start()
+		} else { // a new node comes later
+			w.after(w.between(time.Second, 8*time.Second), r.start)
+		}
 	}
 	for i := range 3 {
 		c := &client{w: w, id: fmt.Sprintf("c%d", i)}
