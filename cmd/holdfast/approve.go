@@ -13,6 +13,12 @@ import (
 // operatorKey is the key that --operator-key names, or the deployment's own,
 // and the sockets that its commands go to.
 func operatorKey(cmd *cobra.Command) (sockets []string, key *operator.Key, err error) {
+	return operatorKeyAt(cmd, "")
+}
+
+// operatorKeyAt is operatorKey with the sockets of a Region's own nodes; "": of
+// the control plane.
+func operatorKeyAt(cmd *cobra.Command, region string) (sockets []string, key *operator.Key, err error) {
 	sockets, _ = cmd.Flags().GetStringSlice("operator-socket")
 	path, _ := cmd.Flags().GetString("operator-key")
 	if len(sockets) == 0 || path == "" {
@@ -21,8 +27,14 @@ func operatorKey(cmd *cobra.Command) (sockets []string, key *operator.Key, err e
 		if err != nil {
 			return nil, nil, err
 		}
-		if len(sockets) == 0 {
+		switch {
+		case len(sockets) > 0:
+		case region == "":
 			sockets = layout.OperatorSockets()
+		default:
+			if sockets = layout.RegionSockets(region); len(sockets) == 0 {
+				return nil, nil, fmt.Errorf("this deployment runs no Region %s", region)
+			}
 		}
 		if path == "" {
 			path = layout.OperatorKey()
@@ -73,7 +85,7 @@ func approveCommand() *cobra.Command {
 		if !yes {
 			return nil
 		}
-		sockets, key, err := operatorKey(cmd)
+		sockets, key, err := operatorKeyAt(cmd, operator.RegionOf(c))
 		if err != nil {
 			return usage(err)
 		}

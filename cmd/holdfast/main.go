@@ -79,7 +79,7 @@ func commands() *cobra.Command {
 	root.PersistentFlags().String("operator-key", "", "an operator's key file, for operators' verbs (default: the deployment's)")
 	root.PersistentFlags().StringSlice("operator-socket", nil, "operators' sockets of control-plane nodes, for operators' verbs (default: the deployment's)")
 	root.AddCommand(upCommand(), auditCommand(), canCommand(), downCommand(), drillCommand(), envCommand(), execCommand(), serveCommand(), statusCommand(), waitCommand(),
-		accountCommand(), serviceCommand(), denyCommand(), nodeCommand(), approveCommand(), backupCommand(), promoteCommand(), restoreCommand(), policyCommand(), sigv4Command(), versionCommand(),
+		accountCommand(), serviceCommand(), denyCommand(), containCommand(), nodeCommand(), approveCommand(), backupCommand(), promoteCommand(), restoreCommand(), policyCommand(), sigv4Command(), versionCommand(),
 		initCommand(), configCommand(), operatorCommand(), etcdCommand())
 	return root
 }

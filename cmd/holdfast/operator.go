@@ -19,7 +19,12 @@ import (
 // execute runs an operator's command against the deployment, and says on
 // stderr at which revision it is in force and where it is not yet.
 func execute(cmd *cobra.Command, name string, arguments, out any) error {
-	sockets, key, err := operatorKey(cmd)
+	return executeAt(cmd, "", name, arguments, out)
+}
+
+// executeAt is execute at a Region's own nodes; "": at the control plane.
+func executeAt(cmd *cobra.Command, region, name string, arguments, out any) error {
+	sockets, key, err := operatorKeyAt(cmd, region)
 	if err != nil {
 		return usage(err)
 	}
@@ -36,7 +41,8 @@ func execute(cmd *cobra.Command, name string, arguments, out any) error {
 }
 
 // readCommand lists the operators' commands, beside the lists, that change nothing.
-var readCommand = map[string]bool{"can": true, "node.exposed": true, "node.pins": true, "account.freshness": true}
+var readCommand = map[string]bool{"can": true, "node.exposed": true, "node.pins": true, "account.freshness": true,
+	"contain.plan": true}
 
 // told says what became of a command.
 func told(cmd *cobra.Command, name string, r *operatorpb.Result, err error) error {
@@ -50,6 +56,10 @@ func told(cmd *cobra.Command, name string, r *operatorpb.Result, err error) erro
 		where := "on every node"
 		if len(r.Missing) > 0 {
 			where = "not yet on " + strings.Join(r.Missing, ", ")
+		}
+		if r.Revision == "" { // a Region's own
+			fmt.Fprintf(cmd.ErrOrStderr(), "holdfast: in the Region, %s\n", where)
+			return nil
 		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "holdfast: revision %s, %s\n", r.Revision, where)
 	}
@@ -141,7 +151,11 @@ func denyCommand() *cobra.Command {
 	cmd.Flags().StringVar(&before, "before", "", "time for sessions-before (RFC 3339; default now)")
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the audit")
 	proposeFlag(cmd)
+	region := regionFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if *region != "" {
+			return denyInRegion(cmd, *region, *format, &operator.Together{Reason: reason, Deny: []operator.Denied{{Scope: args[0], Target: args[1], Account: account}}}, before)
+		}
 		in := map[string]any{"scope": args[0], "target": args[1], "account": account, "reason": reason}
 		if before != "" {
 			in["before"] = before
@@ -153,10 +167,10 @@ func denyCommand() *cobra.Command {
 		return show(cmd, *format, out, denialHeader, denialRows(&out))
 	}
 	list := &cobra.Command{Use: "list", Short: "List the denials in force", Args: cobra.NoArgs}
-	listFormat := formatFlag(list)
+	listFormat, listRegion := formatFlag(list), list.Flags().String("region", "", "ask this Region's own nodes")
 	list.RunE = func(cmd *cobra.Command, _ []string) error {
 		var out []*record.Denial
-		if err := execute(cmd, "deny.list", struct{}{}, &out); err != nil {
+		if err := executeAt(cmd, *listRegion, "deny.list", struct{}{}, &out); err != nil {
 			return err
 		}
 		return show(cmd, *listFormat, out, denialHeader, denialRows(out...))

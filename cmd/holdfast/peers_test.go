@@ -103,6 +103,7 @@ func TestNodesOfARegionAreEachOthersPeers(t *testing.T) {
 	t.Run("WithoutAControlPlaneALostCopyIsNotServedAndTheOthersServe", func(t *testing.T) { lostCopy(t, d, user) })
 	t.Run("WithoutAControlPlaneANewNodeIsGivenItsStateByAPeer", func(t *testing.T) { newNode(t, d, user) })
 	t.Run("WithoutAControlPlaneAllNodesStartAgain", func(t *testing.T) { allAgain(t, d, user) })
+	t.Run("ARegionThatIsCutOffDeniesByItself", func(t *testing.T) { deniesAlone(t, d) })
 }
 
 func heard(t *testing.T, d *deploymentUnderTest) {
@@ -138,6 +139,27 @@ func (d *deploymentUnderTest) cutOff(name string, peers map[string]string) {
 			d.t.Fatal(err)
 		}
 	})
+}
+
+// joinUp undoes cutOff.
+func (d *deploymentUnderTest) joinUp(name, like string) {
+	d.t.Helper()
+	layout := local.Layout{Dir: d.data}
+	c, err := config.Load(layout.Config(name))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	whole, err := config.Load(layout.Config(like))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	c.Controls, c.Peers = whole.Controls, whole.Peers
+	d.restart(name, func(string) {
+		if err := local.Write(layout.Config(name), c, 0o600); err != nil {
+			d.t.Fatal(err)
+		}
+	})
+	d.until("connected", func() bool { s := d.status(name); return s != nil && s.Ready && s.Connected })
 }
 
 // regionPeers is where the Region's nodes listen to each other.

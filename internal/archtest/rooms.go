@@ -39,6 +39,7 @@ var Plan = []Room{
 	{Path: "internal/lint/catalogue", Floor: 1},
 
 	{Path: "internal/view", Floor: 2, Uses: []string{"policy"}, Modules: []string{"github.com/dchest/siphash", "github.com/tidwall/btree"}},
+	{Path: "internal/overlay", Floor: 2, Uses: []string{"internal/view"}},
 	{Path: "internal/managed", Floor: 2},
 	{Path: "internal/clocks", Floor: 2},
 	{Path: "internal/audit", Floor: 2},

@@ -42,7 +42,8 @@ type Config struct {
 	Decide string `json:"decide,omitempty"`
 	Peer   string `json:"peer,omitempty"`
 	Admin  string `json:"admin,omitempty"`
-	// Operator is the path of the operators' unix socket (0600).
+	// Operator is the path of the operators' unix socket (0600). On a Region node
+	// it takes what works while the control plane is gone: denials in the Region.
 	Operator string `json:"operator,omitempty"`
 	// Run is a short directory for sockets of this node's own (the store's).
 	Run string `json:"run,omitempty"`

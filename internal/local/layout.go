@@ -147,6 +147,24 @@ func (l Layout) operatorSocket(n int) string {
 	return filepath.Join(l.Run(), fmt.Sprintf("operator%d.sock", n+1))
 }
 
+// regionSocket is the operators' socket of the nth Region node.
+func (l Layout) regionSocket(n int) string {
+	return filepath.Join(l.Run(), fmt.Sprintf("region%d.sock", n+1)) // short: sun_path is
+}
+
+// RegionSockets are the operators' sockets of the nodes of a Region.
+func (l Layout) RegionSockets(region string) (list []string) {
+	var a Addresses
+	if Read(l.AddressesFile(), &a) == nil {
+		for n := range a.Regions {
+			if a.Regions[n].Region == region {
+				list = append(list, l.regionSocket(n))
+			}
+		}
+	}
+	return list
+}
+
 // OperatorSockets are the operators' sockets of a running deployment.
 func (l Layout) OperatorSockets() []string {
 	var a Addresses

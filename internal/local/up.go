@@ -235,9 +235,9 @@ func (u *Up) configure(m *Marker) error {
 		}
 		peers[a.Region][a.Name] = a.Peer
 	}
-	for _, a := range u.addresses.Regions {
+	for n, a := range u.addresses.Regions {
 		c := u.Layout.common(m, a)
-		c.Role, c.Region, c.Zone, c.Decide = "region", a.Region, a.Name[len(a.Region):], a.Decide
+		c.Role, c.Region, c.Zone, c.Decide, c.Operator = "region", a.Region, a.Name[len(a.Region):], a.Decide, u.Layout.regionSocket(n)
 		c.Controls, c.Peers, c.Invite = controls, peers[a.Region], filepath.Join(c.Dir, "invite.json")
 		if len(controls) == 0 {
 			c.Control = u.addresses.Control.Peer

@@ -24,7 +24,7 @@ func (r *Region) needy() func(context.Context) (*view.View, error) {
 				return nil, err
 			}
 		}
-		return r.replica.View(), nil
+		return r.view(), nil
 	}
 }
 

@@ -164,6 +164,7 @@ func (p *peers) run(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return p.pulse(ctx) })
 	group.Go(func() error { return p.measure(ctx) })
 	p.meet(ctx)
+	p.r.denials.fetch(ctx)
 	return nil
 }
 
@@ -247,6 +248,7 @@ func (p *peers) hear(ctx context.Context, name string, conn *grpc.ClientConn) er
 			return errFenced
 		}
 		p.own() // what it says is compared with what this node serves now
+		p.r.denials.heard(ctx, name, s.Denials)
 		p.step(replica.Heard{Standing: replica.Standing{Node: name, Zone: n.Zone, Lineage: s.Lineage, Index: s.Index, Ready: s.Ready,
 			Leased: s.Leased, Clock: time.Duration(s.ClockMs-clock().UnixMilli()) * time.Millisecond, Load: float64(min(s.Load, 1000)) / 1000}})
 		p.meets(name)
@@ -317,7 +319,7 @@ func (p *peers) Watch(_ *peerpb.WatchRequest, stream grpc.ServerStreamingServer[
 		v := p.r.replica.View()
 		ready, _ := p.r.ready()
 		err := stream.Send(&peerpb.Standing{Lineage: v.Head.Lineage, Index: v.Head.Index, Ready: ready, Leased: p.r.leased(),
-			ClockMs: clock().UnixMilli(), Load: uint32(p.load.Load())})
+			ClockMs: clock().UnixMilli(), Load: uint32(p.load.Load()), Denials: p.r.denials.digest()})
 		if err != nil {
 			return err
 		}

@@ -34,6 +34,7 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/iam"
 	"github.com/holdfast-iam/holdfast/internal/keyring"
 	"github.com/holdfast-iam/holdfast/internal/local"
+	"github.com/holdfast-iam/holdfast/internal/operator"
 	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/replica"
@@ -64,6 +65,7 @@ type Region struct {
 	replica  *replica.Replica
 	controls *controls
 	peers    *peers
+	denials  *denials
 	work     *admission.Gate
 	signing  atomic.Pointer[session.KeySet]
 	front    *front.Handler
@@ -190,13 +192,20 @@ func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
 	}
 	r.metrics = newMetrics(r.Config, r.keys.ID, record.RegionNode)
 	verifier := &authn.Verifier{Ring: r.ring, Region: r.Config.Region, AnyRegion: r.Config.AnyRegion, Floor: r.replica.Floor, Hot: new(view.Ring)}
+	if r.denials, err = openDenials(r); err != nil {
+		return fmt.Errorf("the Region's own denials: %w", err)
+	}
 	r.gauges(verifier)
 	authorizer, work := &authz.Authorizer{}, newGate(r.metrics)
 	r.work = work
 	if err := errors.Join(r.peers.serve(ctx, group), r.peers.run(ctx, group)); err != nil {
 		return err
 	}
-	current := func(context.Context) (*view.View, error) { return r.replica.View(), nil }
+	group.Go(func() error { return r.denials.run(ctx) })
+	if err := r.serveOperators(ctx, group, &operator.Server{View: r.view, Now: clock, Authorizer: authorizer}); err != nil {
+		return err
+	}
+	current := func(context.Context) (*view.View, error) { return r.view(), nil }
 	if failpoint.Built {
 		current = r.needy()
 	}

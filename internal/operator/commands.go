@@ -45,6 +45,10 @@ func (s *Server) command(c *operatorpb.Command, by signers) (*command, error) {
 		return reduces(c, by, deleteService)
 	case "deny.create":
 		return reduces(c, by, createDenial)
+	case "contain.plan":
+		return asks(c, s.contain)
+	case "deny.together":
+		return reduces(c, by, createDenials)
 	case "deny.list":
 		return reads(c, func(r record.Reader) (any, error) { return list(r, record.Denials, record.DenialByTarget) })
 	case "node.list":

@@ -38,6 +38,8 @@ const Joining = "joining"
 var mayCall = map[string][]string{
 	"/holdfast.peer.v1.Feed/Follow":         {record.RegionNode, record.ControlNode},
 	"/holdfast.peer.v1.Peers/Watch":         {record.RegionNode},
+	"/holdfast.peer.v1.Peers/Exchange":      {record.RegionNode},
+	"/holdfast.peer.v1.Control/Deny":        {record.RegionNode, record.ControlNode},
 	"/holdfast.peer.v1.Control/Join":        {Joining, record.ControlNode},
 	"/holdfast.peer.v1.Control/Relay":       {record.RegionNode, record.ControlNode},
 	"/holdfast.peer.v1.Control/PublishKeys": {record.RegionNode, record.ControlNode},

@@ -22,7 +22,7 @@ func successor(epoch int, fork *view.View, lineage string) *record.Successor {
 // heirOf is the log of a successor that begins at a view.
 func heirOf(t *testing.T, fork *view.View, r *record.Successor) *source {
 	t.Helper()
-	s := &source{t, &view.View{State: fork.State, Head: fork.Head}}
+	s := &source{t: t, v: &view.View{State: fork.State, Head: fork.Head}}
 	s.v.Head.Lineage = r.Lineage
 	s.commit(func(tx record.Tx) {
 		g, err := record.Get(tx, record.Geneses, record.None, "genesis")
@@ -141,7 +141,7 @@ func TestWithoutTheRootsWordNoOtherLineageIsFollowed(t *testing.T) {
 	elsewhere := successor(1, fork, "m")
 	elsewhere.Cluster = "d"
 	elsewhere.Sign(root)
-	bare := &source{t, &view.View{State: fork.State, Head: fork.Head}}
+	bare := &source{t: t, v: &view.View{State: fork.State, Head: fork.Head}}
 	bare.v.Head.Lineage = "m"
 	bare.commit(func(tx record.Tx) { // the root has signed its genesis, and no successor
 		g, err := record.Get(tx, record.Geneses, record.None, "genesis")

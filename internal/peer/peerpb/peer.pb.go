@@ -1368,6 +1368,7 @@ type Standing struct {
 	Leased        bool                   `protobuf:"varint,4,opt,name=leased,proto3" json:"leased,omitempty"`                  // it follows the control plane, which it heard lately
 	ClockMs       int64                  `protobuf:"varint,5,opt,name=clock_ms,json=clockMs,proto3" json:"clock_ms,omitempty"` // its clock as it sends this
 	Load          uint32                 `protobuf:"varint,6,opt,name=load,proto3" json:"load,omitempty"`                      // of its work, in thousandths of what it can do
+	Denials       []byte                 `protobuf:"bytes,7,opt,name=denials,proto3" json:"denials,omitempty"`                 // digest of the Region's own denials on its disk; empty: none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1442,6 +1443,146 @@ func (x *Standing) GetLoad() uint32 {
 		return x.Load
 	}
 	return 0
+}
+
+func (x *Standing) GetDenials() []byte {
+	if x != nil {
+		return x.Denials
+	}
+	return nil
+}
+
+// Denials are operators' commands, as they have signed them.
+type Denials struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Commands      [][]byte               `protobuf:"bytes,1,rep,name=commands,proto3" json:"commands,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Denials) Reset() {
+	*x = Denials{}
+	mi := &file_peer_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Denials) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Denials) ProtoMessage() {}
+
+func (x *Denials) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Denials.ProtoReflect.Descriptor instead.
+func (*Denials) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Denials) GetCommands() [][]byte {
+	if x != nil {
+		return x.Commands
+	}
+	return nil
+}
+
+type DenyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Commands      [][]byte               `protobuf:"bytes,1,rep,name=commands,proto3" json:"commands,omitempty"`
+	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"` // whose they are, when a control-plane node hands them on
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DenyRequest) Reset() {
+	*x = DenyRequest{}
+	mi := &file_peer_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DenyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DenyRequest) ProtoMessage() {}
+
+func (x *DenyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DenyRequest.ProtoReflect.Descriptor instead.
+func (*DenyRequest) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *DenyRequest) GetCommands() [][]byte {
+	if x != nil {
+		return x.Commands
+	}
+	return nil
+}
+
+func (x *DenyRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+type DenyReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DenyReply) Reset() {
+	*x = DenyReply{}
+	mi := &file_peer_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DenyReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DenyReply) ProtoMessage() {}
+
+func (x *DenyReply) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DenyReply.ProtoReflect.Descriptor instead.
+func (*DenyReply) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{27}
 }
 
 var File_peer_proto protoreflect.FileDescriptor
@@ -1532,23 +1673,32 @@ const file_peer_proto_rawDesc = "" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\"\x0f\n" +
 	"\rAnnounceReply\"\x0e\n" +
-	"\fWatchRequest\"\x97\x01\n" +
+	"\fWatchRequest\"\xb1\x01\n" +
 	"\bStanding\x12\x18\n" +
 	"\alineage\x18\x01 \x01(\tR\alineage\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x14\n" +
 	"\x05ready\x18\x03 \x01(\bR\x05ready\x12\x16\n" +
 	"\x06leased\x18\x04 \x01(\bR\x06leased\x12\x19\n" +
 	"\bclock_ms\x18\x05 \x01(\x03R\aclockMs\x12\x12\n" +
-	"\x04load\x18\x06 \x01(\rR\x04load2B\n" +
+	"\x04load\x18\x06 \x01(\rR\x04load\x12\x18\n" +
+	"\adenials\x18\a \x01(\fR\adenials\"%\n" +
+	"\aDenials\x12\x1a\n" +
+	"\bcommands\x18\x01 \x03(\fR\bcommands\"=\n" +
+	"\vDenyRequest\x12\x1a\n" +
+	"\bcommands\x18\x01 \x03(\fR\bcommands\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\"\v\n" +
+	"\tDenyReply2B\n" +
 	"\x04Feed\x12:\n" +
-	"\x06Follow\x12\x14.holdfast.peer.v1.Up\x1a\x16.holdfast.peer.v1.Down(\x010\x012N\n" +
+	"\x06Follow\x12\x14.holdfast.peer.v1.Up\x1a\x16.holdfast.peer.v1.Down(\x010\x012\x90\x01\n" +
 	"\x05Peers\x12E\n" +
-	"\x05Watch\x12\x1e.holdfast.peer.v1.WatchRequest\x1a\x1a.holdfast.peer.v1.Standing0\x012\xd0\x03\n" +
+	"\x05Watch\x12\x1e.holdfast.peer.v1.WatchRequest\x1a\x1a.holdfast.peer.v1.Standing0\x01\x12@\n" +
+	"\bExchange\x12\x19.holdfast.peer.v1.Denials\x1a\x19.holdfast.peer.v1.Denials2\x94\x04\n" +
 	"\aControl\x12B\n" +
 	"\x04Join\x12\x1d.holdfast.peer.v1.JoinRequest\x1a\x1b.holdfast.peer.v1.JoinReply\x12G\n" +
 	"\x05Relay\x12\x1e.holdfast.peer.v1.RelayRequest\x1a\x1c.holdfast.peer.v1.RelayReply0\x01\x12W\n" +
 	"\vPublishKeys\x12$.holdfast.peer.v1.PublishKeysRequest\x1a\".holdfast.peer.v1.PublishKeysReply\x12H\n" +
-	"\x06Report\x12\x1f.holdfast.peer.v1.ReportRequest\x1a\x1d.holdfast.peer.v1.ReportReply\x12N\n" +
+	"\x06Report\x12\x1f.holdfast.peer.v1.ReportRequest\x1a\x1d.holdfast.peer.v1.ReportReply\x12B\n" +
+	"\x04Deny\x12\x1d.holdfast.peer.v1.DenyRequest\x1a\x1b.holdfast.peer.v1.DenyReply\x12N\n" +
 	"\bAnnounce\x12!.holdfast.peer.v1.AnnounceRequest\x1a\x1f.holdfast.peer.v1.AnnounceReply\x12E\n" +
 	"\x05Clock\x12\x1e.holdfast.peer.v1.ClockRequest\x1a\x1c.holdfast.peer.v1.ClockReplyB7Z5github.com/holdfast-iam/holdfast/internal/peer/peerpbb\x06proto3"
 
@@ -1564,7 +1714,7 @@ func file_peer_proto_rawDescGZIP() []byte {
 	return file_peer_proto_rawDescData
 }
 
-var file_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_peer_proto_goTypes = []any{
 	(*Up)(nil),                 // 0: holdfast.peer.v1.Up
 	(*Hello)(nil),              // 1: holdfast.peer.v1.Hello
@@ -1591,6 +1741,9 @@ var file_peer_proto_goTypes = []any{
 	(*AnnounceReply)(nil),      // 22: holdfast.peer.v1.AnnounceReply
 	(*WatchRequest)(nil),       // 23: holdfast.peer.v1.WatchRequest
 	(*Standing)(nil),           // 24: holdfast.peer.v1.Standing
+	(*Denials)(nil),            // 25: holdfast.peer.v1.Denials
+	(*DenyRequest)(nil),        // 26: holdfast.peer.v1.DenyRequest
+	(*DenyReply)(nil),          // 27: holdfast.peer.v1.DenyReply
 }
 var file_peer_proto_depIdxs = []int32{
 	1,  // 0: holdfast.peer.v1.Up.hello:type_name -> holdfast.peer.v1.Hello
@@ -1605,22 +1758,26 @@ var file_peer_proto_depIdxs = []int32{
 	12, // 9: holdfast.peer.v1.RelayReply.header:type_name -> holdfast.peer.v1.Field
 	0,  // 10: holdfast.peer.v1.Feed.Follow:input_type -> holdfast.peer.v1.Up
 	23, // 11: holdfast.peer.v1.Peers.Watch:input_type -> holdfast.peer.v1.WatchRequest
-	10, // 12: holdfast.peer.v1.Control.Join:input_type -> holdfast.peer.v1.JoinRequest
-	13, // 13: holdfast.peer.v1.Control.Relay:input_type -> holdfast.peer.v1.RelayRequest
-	15, // 14: holdfast.peer.v1.Control.PublishKeys:input_type -> holdfast.peer.v1.PublishKeysRequest
-	17, // 15: holdfast.peer.v1.Control.Report:input_type -> holdfast.peer.v1.ReportRequest
-	21, // 16: holdfast.peer.v1.Control.Announce:input_type -> holdfast.peer.v1.AnnounceRequest
-	19, // 17: holdfast.peer.v1.Control.Clock:input_type -> holdfast.peer.v1.ClockRequest
-	3,  // 18: holdfast.peer.v1.Feed.Follow:output_type -> holdfast.peer.v1.Down
-	24, // 19: holdfast.peer.v1.Peers.Watch:output_type -> holdfast.peer.v1.Standing
-	11, // 20: holdfast.peer.v1.Control.Join:output_type -> holdfast.peer.v1.JoinReply
-	14, // 21: holdfast.peer.v1.Control.Relay:output_type -> holdfast.peer.v1.RelayReply
-	16, // 22: holdfast.peer.v1.Control.PublishKeys:output_type -> holdfast.peer.v1.PublishKeysReply
-	18, // 23: holdfast.peer.v1.Control.Report:output_type -> holdfast.peer.v1.ReportReply
-	22, // 24: holdfast.peer.v1.Control.Announce:output_type -> holdfast.peer.v1.AnnounceReply
-	20, // 25: holdfast.peer.v1.Control.Clock:output_type -> holdfast.peer.v1.ClockReply
-	18, // [18:26] is the sub-list for method output_type
-	10, // [10:18] is the sub-list for method input_type
+	25, // 12: holdfast.peer.v1.Peers.Exchange:input_type -> holdfast.peer.v1.Denials
+	10, // 13: holdfast.peer.v1.Control.Join:input_type -> holdfast.peer.v1.JoinRequest
+	13, // 14: holdfast.peer.v1.Control.Relay:input_type -> holdfast.peer.v1.RelayRequest
+	15, // 15: holdfast.peer.v1.Control.PublishKeys:input_type -> holdfast.peer.v1.PublishKeysRequest
+	17, // 16: holdfast.peer.v1.Control.Report:input_type -> holdfast.peer.v1.ReportRequest
+	26, // 17: holdfast.peer.v1.Control.Deny:input_type -> holdfast.peer.v1.DenyRequest
+	21, // 18: holdfast.peer.v1.Control.Announce:input_type -> holdfast.peer.v1.AnnounceRequest
+	19, // 19: holdfast.peer.v1.Control.Clock:input_type -> holdfast.peer.v1.ClockRequest
+	3,  // 20: holdfast.peer.v1.Feed.Follow:output_type -> holdfast.peer.v1.Down
+	24, // 21: holdfast.peer.v1.Peers.Watch:output_type -> holdfast.peer.v1.Standing
+	25, // 22: holdfast.peer.v1.Peers.Exchange:output_type -> holdfast.peer.v1.Denials
+	11, // 23: holdfast.peer.v1.Control.Join:output_type -> holdfast.peer.v1.JoinReply
+	14, // 24: holdfast.peer.v1.Control.Relay:output_type -> holdfast.peer.v1.RelayReply
+	16, // 25: holdfast.peer.v1.Control.PublishKeys:output_type -> holdfast.peer.v1.PublishKeysReply
+	18, // 26: holdfast.peer.v1.Control.Report:output_type -> holdfast.peer.v1.ReportReply
+	27, // 27: holdfast.peer.v1.Control.Deny:output_type -> holdfast.peer.v1.DenyReply
+	22, // 28: holdfast.peer.v1.Control.Announce:output_type -> holdfast.peer.v1.AnnounceReply
+	20, // 29: holdfast.peer.v1.Control.Clock:output_type -> holdfast.peer.v1.ClockReply
+	20, // [20:30] is the sub-list for method output_type
+	10, // [10:20] is the sub-list for method input_type
 	10, // [10:10] is the sub-list for extension type_name
 	10, // [10:10] is the sub-list for extension extendee
 	0,  // [0:10] is the sub-list for field type_name
@@ -1646,7 +1803,7 @@ func file_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peer_proto_rawDesc), len(file_peer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   25,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

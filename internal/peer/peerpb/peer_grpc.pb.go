@@ -121,7 +121,8 @@ var Feed_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	Peers_Watch_FullMethodName = "/holdfast.peer.v1.Peers/Watch"
+	Peers_Watch_FullMethodName    = "/holdfast.peer.v1.Peers/Watch"
+	Peers_Exchange_FullMethodName = "/holdfast.peer.v1.Peers/Exchange"
 )
 
 // PeersClient is the client API for Peers service.
@@ -133,6 +134,9 @@ type PeersClient interface {
 	// Watch tells how the node stands: at once when that changes, and otherwise a
 	// few times a second.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Standing], error)
+	// Exchange makes the caller's denials of the Region's own durable, and answers
+	// with all that this node has on its disk.
+	Exchange(ctx context.Context, in *Denials, opts ...grpc.CallOption) (*Denials, error)
 }
 
 type peersClient struct {
@@ -162,6 +166,16 @@ func (c *peersClient) Watch(ctx context.Context, in *WatchRequest, opts ...grpc.
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Peers_WatchClient = grpc.ServerStreamingClient[Standing]
 
+func (c *peersClient) Exchange(ctx context.Context, in *Denials, opts ...grpc.CallOption) (*Denials, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Denials)
+	err := c.cc.Invoke(ctx, Peers_Exchange_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PeersServer is the server API for Peers service.
 // All implementations must embed UnimplementedPeersServer
 // for forward compatibility.
@@ -171,6 +185,9 @@ type PeersServer interface {
 	// Watch tells how the node stands: at once when that changes, and otherwise a
 	// few times a second.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[Standing]) error
+	// Exchange makes the caller's denials of the Region's own durable, and answers
+	// with all that this node has on its disk.
+	Exchange(context.Context, *Denials) (*Denials, error)
 	mustEmbedUnimplementedPeersServer()
 }
 
@@ -183,6 +200,9 @@ type UnimplementedPeersServer struct{}
 
 func (UnimplementedPeersServer) Watch(*WatchRequest, grpc.ServerStreamingServer[Standing]) error {
 	return status.Error(codes.Unimplemented, "method Watch not implemented")
+}
+func (UnimplementedPeersServer) Exchange(context.Context, *Denials) (*Denials, error) {
+	return nil, status.Error(codes.Unimplemented, "method Exchange not implemented")
 }
 func (UnimplementedPeersServer) mustEmbedUnimplementedPeersServer() {}
 func (UnimplementedPeersServer) testEmbeddedByValue()               {}
@@ -216,13 +236,36 @@ func _Peers_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Peers_WatchServer = grpc.ServerStreamingServer[Standing]
 
+func _Peers_Exchange_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(Denials)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PeersServer).Exchange(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Peers_Exchange_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PeersServer).Exchange(ctx, req.(*Denials))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Peers_ServiceDesc is the grpc.ServiceDesc for Peers service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
 var Peers_ServiceDesc = grpc.ServiceDesc{
 	ServiceName: "holdfast.peer.v1.Peers",
 	HandlerType: (*PeersServer)(nil),
-	Methods:     []grpc.MethodDesc{},
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "Exchange",
+			Handler:    _Peers_Exchange_Handler,
+		},
+	},
 	Streams: []grpc.StreamDesc{
 		{
 			StreamName:    "Watch",
@@ -238,6 +281,7 @@ const (
 	Control_Relay_FullMethodName       = "/holdfast.peer.v1.Control/Relay"
 	Control_PublishKeys_FullMethodName = "/holdfast.peer.v1.Control/PublishKeys"
 	Control_Report_FullMethodName      = "/holdfast.peer.v1.Control/Report"
+	Control_Deny_FullMethodName        = "/holdfast.peer.v1.Control/Deny"
 	Control_Announce_FullMethodName    = "/holdfast.peer.v1.Control/Announce"
 	Control_Clock_FullMethodName       = "/holdfast.peer.v1.Control/Clock"
 )
@@ -254,6 +298,8 @@ type ControlClient interface {
 	Relay(ctx context.Context, in *RelayRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RelayReply], error)
 	PublishKeys(ctx context.Context, in *PublishKeysRequest, opts ...grpc.CallOption) (*PublishKeysReply, error)
 	Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportReply, error)
+	// Deny proposes denials that a Region has made while it was cut off.
+	Deny(ctx context.Context, in *DenyRequest, opts ...grpc.CallOption) (*DenyReply, error)
 	// Announce tells which format the node reads.
 	Announce(ctx context.Context, in *AnnounceRequest, opts ...grpc.CallOption) (*AnnounceReply, error)
 	// Clock tells what the node's clock shows.
@@ -317,6 +363,16 @@ func (c *controlClient) Report(ctx context.Context, in *ReportRequest, opts ...g
 	return out, nil
 }
 
+func (c *controlClient) Deny(ctx context.Context, in *DenyRequest, opts ...grpc.CallOption) (*DenyReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DenyReply)
+	err := c.cc.Invoke(ctx, Control_Deny_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *controlClient) Announce(ctx context.Context, in *AnnounceRequest, opts ...grpc.CallOption) (*AnnounceReply, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(AnnounceReply)
@@ -349,6 +405,8 @@ type ControlServer interface {
 	Relay(*RelayRequest, grpc.ServerStreamingServer[RelayReply]) error
 	PublishKeys(context.Context, *PublishKeysRequest) (*PublishKeysReply, error)
 	Report(context.Context, *ReportRequest) (*ReportReply, error)
+	// Deny proposes denials that a Region has made while it was cut off.
+	Deny(context.Context, *DenyRequest) (*DenyReply, error)
 	// Announce tells which format the node reads.
 	Announce(context.Context, *AnnounceRequest) (*AnnounceReply, error)
 	// Clock tells what the node's clock shows.
@@ -374,6 +432,9 @@ func (UnimplementedControlServer) PublishKeys(context.Context, *PublishKeysReque
 }
 func (UnimplementedControlServer) Report(context.Context, *ReportRequest) (*ReportReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Report not implemented")
+}
+func (UnimplementedControlServer) Deny(context.Context, *DenyRequest) (*DenyReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Deny not implemented")
 }
 func (UnimplementedControlServer) Announce(context.Context, *AnnounceRequest) (*AnnounceReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Announce not implemented")
@@ -467,6 +528,24 @@ func _Control_Report_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Control_Deny_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DenyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServer).Deny(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Control_Deny_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServer).Deny(ctx, req.(*DenyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Control_Announce_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(AnnounceRequest)
 	if err := dec(in); err != nil {
@@ -521,6 +600,10 @@ var Control_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Report",
 			Handler:    _Control_Report_Handler,
+		},
+		{
+			MethodName: "Deny",
+			Handler:    _Control_Deny_Handler,
 		},
 		{
 			MethodName: "Announce",
