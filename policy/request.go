@@ -38,11 +38,12 @@ type Request struct {
 }
 
 // Context holds the condition keys of a request. It can be reset and used
-// again; the zero value is empty.
+// again; the zero value is empty. Keys that are set in a copy are its own;
+// memory is shared, so that neither may be reset while the other is needed.
 type Context struct {
 	base    *Context
 	entries []contextEntry
-	slots   []uint32 // by mark, the next free one: a place in entries, from 1
+	slots   []uint32 // by mark, the next free one: a place in entries, from 1; the last: how many they hold
 }
 
 type contextEntry struct {
@@ -84,17 +85,29 @@ func (c *Context) entry(key string) *contextEntry {
 	if e := c.find(key, mark); e != nil {
 		return e
 	}
-	c.entries = append(c.entries, contextEntry{mark: mark, key: key})
-	if n := len(c.entries); 2*n > len(c.slots) {
-		c.slots = append(c.slots[:0], make([]uint32, max(fewSlots, 2*len(c.slots)))...)
-		for i := range c.entries {
-			c.place(i)
-		}
-	} else {
-		c.place(n - 1)
+	n, size := len(c.entries), c.size()
+	if size > 0 && int(c.slots[size]) != n { // a copy of this context has more keys: what they share stays as it is
+		c.entries, c.slots = c.entries[:n:n], nil
 	}
-	return &c.entries[len(c.entries)-1]
+	c.entries = append(c.entries, contextEntry{mark: mark, key: key})
+	switch {
+	case 2*(n+1) <= len(c.slots):
+		c.place(n)
+		return &c.entries[n]
+	case size == 0 && cap(c.slots) > 0: // all that there is, for a table in use may be a copy's too
+		c.slots = c.slots[:cap(c.slots)]
+		clear(c.slots)
+	default:
+		c.slots = make([]uint32, max(fewSlots, 2*size)+1)
+	}
+	for i := range c.entries {
+		c.place(i)
+	}
+	return &c.entries[n]
 }
+
+// size is how many slots the table has: a power of two, or none.
+func (c *Context) size() int { return max(len(c.slots)-1, 0) }
 
 // fewSlots is the first size of a context's table, a power of two. No more than half
 // of the slots are used.
@@ -102,17 +115,20 @@ const fewSlots = 16
 
 // place puts an entry into the table.
 func (c *Context) place(entry int) {
+	size := c.size()
 	i := c.entries[entry].mark
-	for c.slots[i&uint32(len(c.slots)-1)] != 0 {
+	for c.slots[i&uint32(size-1)] != 0 {
 		i++
 	}
-	c.slots[i&uint32(len(c.slots)-1)] = uint32(entry + 1)
+	c.slots[i&uint32(size-1)] = uint32(entry + 1)
+	c.slots[size] = uint32(entry + 1)
 }
 
 // find returns the entry of a folded key in this layer, nil if it has none.
 func (c *Context) find(key string, mark uint32) *contextEntry {
-	for i := mark; len(c.slots) > 0; i++ {
-		at := int(c.slots[i&uint32(len(c.slots)-1)])
+	size := c.size()
+	for i := mark; size > 0; i++ {
+		at := int(c.slots[i&uint32(size-1)])
 		if at == 0 {
 			break
 		}

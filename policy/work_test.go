@@ -202,6 +202,32 @@ func TestAContextAnswersForKeysOfEitherCaseAndBothLayers(t *testing.T) {
 	}
 }
 
+func TestACopyOfAContextCanBeGivenKeysOfItsOwn(t *testing.T) {
+	var c Context
+	for _, keys := range []int{40, 7} { // so that there is room for more when it is used again
+		c.Reset(nil)
+		for i := range keys {
+			c.SetOne(fmt.Sprint("k:", i), "v")
+		}
+	}
+	copies := make([]Context, 100)
+	for i := range copies {
+		copies[i] = c
+		for n := range 20 {
+			copies[i].SetOne(fmt.Sprint("x", n, ":", i), "v")
+		}
+	}
+	for i := range copies {
+		d := &copies[i]
+		if !d.Has("k:0") || !d.Has("k:6") || !d.Has(fmt.Sprint("x19:", i)) || d.Has(fmt.Sprint("x0:", (i+1)%len(copies))) || d.Has("none") {
+			t.Errorf("copy %d", i)
+		}
+	}
+	if c.SetOne("y", "v"); !c.Has("y") || !c.Has("k:0") || c.Has("k:7") || c.Has("x0:0") || copies[0].Has("y") {
+		t.Error("the one that was copied")
+	}
+}
+
 func TestAmongManyTextsEachIsFound(t *testing.T) {
 	for _, operator := range []string{"StringEquals", "StringLike"} {
 		p := open()
