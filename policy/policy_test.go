@@ -162,7 +162,8 @@ func conditioned() *Request {
 }
 
 func TestWhatCannotBeUnderstoodStillDenies(t *testing.T) {
-	for _, members := range []string{`"Sounds":{"k:s":"v"}`, `"NumericEquals":{"k:s":"10"}`, `"DateLessThan":{"k:d":"tomorrow"}`, `"Bool":{"k:b":"yes"}`, `"IpAddress":{"k:ip":"10.0.0.0/33"}`} {
+	for _, members := range []string{`"Sounds":{"k:s":"v"}`, `"NumericEquals":{"k:s":"10"}`, `"DateLessThan":{"k:d":"tomorrow"}`, `"Bool":{"k:b":"yes"}`, `"IpAddress":{"k:ip":"10.0.0.0/33"}`,
+		`"ForAllValues:ForAnyValue:StringEquals":{"k:s":"w"}`, `"ForAnyValue:ForAllValues:StringEquals":{"k:s":"w"}`} {
 		p := open()
 		p.Identity = append(named(t, `"Effect":"Allow","Action":"*","Resource":"*"`), named(t, `"Effect":"Deny","Action":"*","Resource":"*","Condition":{`+members+`}`)...)
 		if d := Evaluate(&p, conditioned()); d.Kind != ExplicitDeny {

@@ -21,7 +21,7 @@ func conditionsHold(st *statement, variables bool, req *Request) bool {
 func conditionHolds(c condition, variables bool, req *Request) (holds, understood bool) {
 	set, operator := "", asciiLower(c.operator) // AWS writes operators in one way only and does not speak of case
 	for _, prefix := range [...]string{"forallvalues", "foranyvalue"} {
-		if rest, ok := strings.CutPrefix(operator, prefix+":"); ok {
+		if rest, ok := strings.CutPrefix(operator, prefix+":"); ok && set == "" { // one; two make an operator that there is not
 			set, operator = prefix, rest
 		}
 	}

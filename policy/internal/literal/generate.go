@@ -296,7 +296,7 @@ func randomOperator(r *rand.Rand) (operator, key string, values []string) {
 		operator = pick(r, []string{"ForAllValues:", "ForAnyValue:"}) + operator
 	}
 	if chance(r, 2) {
-		operator = pick(r, []string{"Foo", "stringequals", "ForSome:StringEquals", "StringEqualsIfExistsIfExists"})
+		operator = pick(r, []string{"Foo", "stringequals", "ForSome:StringEquals", "StringEqualsIfExistsIfExists", "ForAllValues:ForAnyValue:StringLike"})
 	}
 	return operator, randomCase(r, key), values
 }

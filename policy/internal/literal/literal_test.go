@@ -159,6 +159,18 @@ func TestConditionsHoldAsTheOperatorPagesSay(t *testing.T) {
 	}
 }
 
+// "ForAllValues:ForAnyValue:StringEquals" is no operator, as fuzzing asked: a Deny holds and an Allow does not.
+func TestAnOperatorHasOneSetPrefix(t *testing.T) {
+	for _, operator := range []string{"ForAllValues:ForAnyValue:StringEquals", "ForAnyValue:ForAllValues:StringEquals", "ForAnyValue:ForAnyValue:StringEquals"} {
+		for effect, want := range map[string]string{"Allow": "ImplicitDeny", "Deny": "ExplicitDeny"} {
+			for _, value := range []string{"v", "w"} {
+				check(t, `{"request":{"principal":`+userLine+`,"action":"a:b","resource":"*","context":{"k:v":"`+value+`"}},"policies":{"identity":[{"document":{"Version":"2012-10-17","Statement":`+
+					`{"Effect":"`+effect+`","Action":"*","Resource":"*","Condition":{"`+operator+`":{"k:v":"v"}}}}}]}}`, want)
+			}
+		}
+	}
+}
+
 // Rows of reference_policies_elements_resource.html, ..._action.html, ..._notaction.html and ..._version.html.
 func TestActionsAndResourcesMatchAsTheElementPagesSay(t *testing.T) {
 	const bucket = "arn:aws:s3:::DOC-EXAMPLE-BUCKET/"
