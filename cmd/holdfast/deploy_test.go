@@ -64,6 +64,7 @@ func TestTheDeploymentPageBringsUpThreeZonesAndTwoRegions(t *testing.T) {
 		"replace-control": replaced,
 		"renew":           renewed,
 		"fence":           fenced,
+		"restart":         unharmed,
 	}
 	before := map[string]func(t *testing.T, d *desk){
 		"balancers": func(_ *testing.T, d *desk) {
@@ -71,6 +72,7 @@ func TestTheDeploymentPageBringsUpThreeZonesAndTwoRegions(t *testing.T) {
 		},
 		"replace-control": diskLost,
 		"fence":           minted,
+		"restart":         loaded,
 	}
 	for _, s := range steps(t, filepath.Join(repository, "docs/operations/deploy.md")) {
 		if check := before[s.name]; check != nil {
@@ -169,5 +171,21 @@ identity`)
 func fenced(t *testing.T, d *desk) {
 	if out, err := d.run(`identity`); err == nil || !strings.Contains(out, "InvalidClientTokenId") && !strings.Contains(out, "AccessDenied") {
 		t.Errorf("a session that the fenced node minted: %s", out)
+	}
+}
+
+// loaded sends reads and writes through a balancer until the file is gone, and
+// notes what fails; a client that repeats nothing.
+func loaded(_ *testing.T, d *desk) {
+	d.must(`touch loaded failures; for kind in r w; do ( n=0; while [ -e loaded ]; do n=$((n+1))
+if [ $kind = r ]; then ` + user("10.77.1.9", "us-east-1", "GetUser", "admin") + `; else ` + strings.ReplaceAll(user("10.77.1.9", "us-east-1", "CreateUser", "load-N"), "load-N'", "load-'$n") + `; fi >/dev/null 2>>failures && echo $n > done-$kind || echo failed $kind $n >> failures
+done ) & done`)
+}
+
+func unharmed(t *testing.T, d *desk) {
+	if out := d.must(`rm loaded; wait; cat done-r done-w; cat failures`); strings.Contains(out, "failed") || len(strings.Fields(out)) != 2 {
+		t.Errorf("while a node was restarted: %s", out)
+	} else {
+		t.Logf("while a node was restarted: %s reads and writes, none failed", strings.Join(strings.Fields(out), " and "))
 	}
 }

@@ -207,3 +207,25 @@ func TestAnswersOfANodeThatIsEndingTellClientsToLeave(t *testing.T) {
 		t.Error("a client stays")
 	}
 }
+
+func TestASocketThatIsHandedOverIsPlainOnLoopbackAlone(t *testing.T) {
+	everywhere, err := net.Listen("tcp", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer everywhere.Close()
+	here, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer here.Close()
+	for _, x := range []struct {
+		l    net.Listener
+		c    config.Config
+		want bool
+	}{{here, config.Config{}, true}, {everywhere, config.Config{}, false}, {everywhere, config.Config{InsecureHTTP: true}, true}, {everywhere, config.Config{TLSCert: "c"}, true}} {
+		if err := mayBePlain(x.l, &x.c); (err == nil) != x.want {
+			t.Errorf("%s %+v: %v", x.l.Addr(), x.c, err)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -58,5 +59,20 @@ func openAPI(in config.Inherited, c *config.Config) (net.Listener, error) {
 		return nil, err
 	}
 	l, err := in.Listener("api", c.API)
-	return behindProxies(l, proxies), err
+	if err != nil || l == nil {
+		return nil, err
+	}
+	if err := mayBePlain(l, c); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return behindProxies(l, proxies), nil
+}
+
+// mayBePlain refuses plain HTTP on a socket that was handed over and can be
+// reached from elsewhere: the configuration's own addresses were checked.
+func mayBePlain(l net.Listener, c *config.Config) error {
+	if c.TLSCert != "" || c.InsecureHTTP || l.Addr().Network() == "unix" || config.Loopback(l.Addr().String()) {
+		return nil
+	}
+	return fmt.Errorf(`the socket %s that was handed over is not loopback: give "tlsCert" and "tlsKey", or allow plain HTTP with "insecureHTTP": true`, l.Addr())
 }
