@@ -20,10 +20,10 @@ import (
 )
 
 type upFlags struct {
-	listen, account, readyFile string
-	regions                    []string
-	zones                      int
-	detach, ephemeral          bool
+	listen, account, readyFile, balancer string
+	regions                              []string
+	zones                                int
+	detach, ephemeral                    bool
 }
 
 // maxRegions and maxZones bound what one machine is asked to run.
@@ -45,6 +45,7 @@ func upCommand() *cobra.Command {
 	cmd.Flags().StringSliceVar(&f.regions, "regions", nil, "Regions, comma separated (default us-east-1)")
 	cmd.Flags().IntVar(&f.zones, "azs", 0, "availability zone nodes a Region (default 1)")
 	cmd.Flags().StringVar(&f.account, "account", "", "id of the first account (default 111122223333)")
+	cmd.Flags().StringVar(&f.balancer, "balancer", "", "haproxy: a balancer before each Region's nodes, as in production")
 	cmd.Flags().BoolVar(&f.detach, "detach", false, "run in the background; end it with `holdfast down`")
 	cmd.Flags().BoolVar(&f.ephemeral, "ephemeral", false, "use a directory that is removed at the end")
 	cmd.Flags().StringVar(&f.readyFile, "ready-file", "", "write this file when ready")
@@ -102,9 +103,13 @@ func up(ctx context.Context, data string, f upFlags, words io.Writer) error {
 	if err != nil {
 		return err
 	}
+	balancer, err := balancerPath(f.balancer)
+	if err != nil {
+		return usage(err)
+	}
 	begun := time.Now()
 	u := &local.Up{Options: local.Options{Layout: local.Layout{Dir: dir}, Listen: f.listen, Account: f.account, Regions: f.regions, Zones: f.zones},
-		Executable: exe, Develop: node.Develop, Invite: node.Invite,
+		Executable: exe, Balancer: balancer, Develop: node.Develop, Invite: node.Invite,
 		Events: func(e local.Event) { tellEvent(words, local.Layout{Dir: dir}, e) }}
 	defer u.Close()
 	if err := u.Open(); err != nil {
@@ -120,6 +125,23 @@ func up(ctx context.Context, data string, f upFlags, words io.Writer) error {
 	})
 	fmt.Fprintln(words, "holdfast: stopped; the next `holdfast up` continues here")
 	return nil
+}
+
+// balancerPath finds the balancer that was asked for.
+func balancerPath(name string) (string, error) {
+	switch name {
+	case "":
+		return "", nil
+	case "haproxy":
+	default:
+		return "", fmt.Errorf("--balancer is %q, want haproxy", name)
+	}
+	for _, path := range []string{"haproxy", "/usr/sbin/haproxy"} {
+		if found, err := exec.LookPath(path); err == nil {
+			return filepath.Abs(found)
+		}
+	}
+	return "", errors.New("--balancer: there is no haproxy here; on Debian it is in the package haproxy")
 }
 
 func dataDirectory(data string, ephemeral bool) (string, error) {
@@ -178,6 +200,9 @@ func detach(ctx context.Context, data string, f upFlags, words io.Writer) error 
 		args = append(args, "--ephemeral")
 	} else if data != "" {
 		args = append(args, "--data", data)
+	}
+	if f.balancer != "" {
+		args = append(args, "--balancer", f.balancer)
 	}
 	if f.account != "" {
 		args = append(args, "--account", f.account)

@@ -2,6 +2,7 @@ package local
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/failpoint"
@@ -33,6 +35,9 @@ type Process struct {
 	Args    []string            // after the executable
 	Sockets map[string]*os.File // by LISTEN_FDNAMES name
 	LogFile string
+	// Foreign is another executable than ours, which knows nothing of the
+	// pipes: it is asked to end by a signal, and the system ends it with us.
+	Foreign string
 }
 
 // Event is something that happened to a process.
@@ -98,7 +103,12 @@ func (s *Supervisor) once(ctx context.Context, p Process) (wasReady bool, err er
 		return false, err
 	}
 	defer notifyRead.Close()
-	cmd := exec.Command(s.Executable, p.Args...)
+	cmd := exec.Command(cmp.Or(p.Foreign, s.Executable), p.Args...)
+	release := func() error { return parentWrite.Close() }
+	if p.Foreign != "" {
+		cmd.SysProcAttr = endsWithUs()
+		release = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	}
 	cmd.Stderr, cmd.Stdout = log, log
 	names := []string{"parent", "notify"}
 	cmd.ExtraFiles = []*os.File{parentRead, notifyWrite}
@@ -118,7 +128,7 @@ func (s *Supervisor) once(ctx context.Context, p Process) (wasReady bool, err er
 	s.Events(Event{Name: p.Name, What: "started", Pid: cmd.Process.Pid})
 	var ready atomic.Bool
 	go s.watchReady(p.Name, cmd.Process.Pid, notifyRead, &ready)
-	err = wait(ctx, cmd, parentWrite)
+	err = wait(ctx, cmd, release)
 	return ready.Load(), err
 }
 
@@ -141,7 +151,7 @@ func (s *Supervisor) watchReady(name string, pid int, r io.Reader, ready *atomic
 
 // wait returns when the process has ended; when ctx ends it lets go of the
 // process, which ends then, and insists after a while.
-func wait(ctx context.Context, cmd *exec.Cmd, parent io.Closer) error {
+func wait(ctx context.Context, cmd *exec.Cmd, release func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
 	select {
@@ -152,7 +162,7 @@ func wait(ctx context.Context, cmd *exec.Cmd, parent io.Closer) error {
 		return err
 	case <-ctx.Done():
 	}
-	_ = parent.Close() // for writing: cannot fail
+	_ = release() // it may have ended already
 	select {
 	case err := <-done:
 		return err

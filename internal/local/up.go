@@ -42,6 +42,7 @@ const (
 type Up struct {
 	Options
 	Executable string
+	Balancer   string // HAProxy's executable; "": the nodes of a Region share a socket
 	// Develop makes a new deployment in the directory; it is given by the
 	// command, so that this room needs no other.
 	Develop func(Options) (*Marker, error)
@@ -53,6 +54,8 @@ type Up struct {
 	lock      *fileutil.LockedFile
 	addresses Addresses
 	processes []Process
+	balancers []Process
+	behind    map[string]string // addresses of nodes behind a balancer, by name
 }
 
 // Open makes or finds the deployment, takes its lock and opens its sockets.
@@ -144,7 +147,7 @@ func (u *Up) continued() (*Marker, error) {
 
 // Close gives the lock back and removes what says that the deployment runs.
 func (u *Up) Close() {
-	for _, p := range u.processes {
+	for _, p := range append(u.processes, u.balancers...) {
 		for _, f := range p.Sockets {
 			f.Close()
 		}
@@ -211,6 +214,11 @@ func (u *Up) openSockets(m *Marker) error {
 	if open.err != nil {
 		return open.err
 	}
+	if u.Balancer != "" {
+		if err := u.balance(m, &open); err != nil {
+			return err
+		}
+	}
 	return u.configure(m)
 }
 
@@ -239,6 +247,10 @@ func (u *Up) configure(m *Marker) error {
 		c := u.Layout.common(m, a)
 		c.Role, c.Region, c.Zone, c.Decide, c.Operator = "region", a.Region, a.Name[len(a.Region):], a.Decide, u.Layout.regionSocket(n)
 		c.Controls, c.Peers, c.Invite = controls, peers[a.Region], filepath.Join(c.Dir, "invite.json")
+		if own := u.behind[a.Name]; own != "" {
+			host, _, _ := net.SplitHostPort(own) // it was listened on
+			c.API, c.Proxies = own, []string{host}
+		}
 		if len(controls) == 0 {
 			c.Control = u.addresses.Control.Peer
 		}
@@ -349,6 +361,8 @@ func (u *Up) Run(ctx context.Context, ready func()) {
 	for _, p := range u.processes {
 		waiting[p.Name] = true
 	}
+	var all sync.WaitGroup
+	balanced := &Supervisor{Events: u.Events}
 	s := &Supervisor{Executable: u.Executable, Events: func(e Event) {
 		mu.Lock()
 		was := len(waiting)
@@ -359,10 +373,10 @@ func (u *Up) Run(ctx context.Context, ready func()) {
 		mu.Unlock()
 		u.Events(e)
 		if done {
+			u.keepBalancers(func(p Process) { balanced.Keep(ctx, p) }, &all)
 			ready()
 		}
 	}}
-	var all sync.WaitGroup
 	for _, p := range u.processes {
 		all.Go(func() { s.Keep(ctx, p) })
 	}
