@@ -132,7 +132,7 @@ func (m *machines) shims() {
 	for name, text := range map[string]string{
 		// ssh -fNL LOCAL:REMOTE HOST, or ssh HOST COMMAND…
 		"ssh": `if [ "$1" = -fNL ]; then host=$3; ` + enter + `ln -sf "/proc/$pid/root${2#*:}" "${2%%:*}"; exit; fi
-host=$1; shift; ` + enter + `exec nsenter -t $pid -n -m -- /bin/bash -c "$*"`,
+host=$1; shift; ` + enter + `exec nsenter -t $pid -n -m -p -- /bin/bash -c "$*"`,
 		// scp -p FILE… HOST:PATH
 		"scp": `[ "$1" = -p ] && shift; to=${*: -1}; host=${to%%:*}; to=${to#*:}; ` + enter + `
 for f in "${@:1:$#-1}"; do
@@ -148,10 +148,11 @@ done`,
 }
 
 // bootScript makes a machine's own directories, and holds it until its standard
-// input ends.
+// input ends: it is the first process of a namespace, with which all others end.
 const bootScript = `set -e
 dir=$1; name=$2
 mkdir -p $dir/disk-$name && mount -t tmpfs none $dir/disk-$name && cd $dir/disk-$name && mkdir etc work
+[ $name = desk ] || mount -t proc none /proc # the desk finds the others by the machine's own
 mount -t overlay overlay -o lowerdir=/etc,upperdir=$PWD/etc,workdir=$PWD/work /etc
 mount -t overlay overlay -o lowerdir=$dir/bin:/usr/local/bin /usr/local/bin
 mount -t tmpfs -o mode=0755 none /run
@@ -164,7 +165,7 @@ exec cat > /dev/null`
 
 func (m *machines) boot(name string) {
 	m.t.Helper()
-	cmd := exec.Command("ip", "netns", "exec", m.net+name, "unshare", "-m", "--propagation", "private", "bash", "-c", bootScript, "boot", m.dir, name)
+	cmd := exec.Command("ip", "netns", "exec", m.net+name, "unshare", "-m", "-p", "--fork", "--kill-child", "--propagation", "private", "bash", "-c", bootScript, "boot", m.dir, name)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -181,18 +182,27 @@ func (m *machines) boot(name string) {
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "up\n" {
 		m.t.Fatalf("%s does not boot: %q %v", name, line, err)
 	}
-	m.pids[name] = cmd.Process.Pid // ip and unshare become the shell, and that cat
-	if err := os.WriteFile(filepath.Join(m.dir, "pids", name), []byte(strconv.Itoa(cmd.Process.Pid)), 0o644); err != nil {
+	// ip has become unshare, whose one child is the shell, and then cat.
+	child, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", cmd.Process.Pid, cmd.Process.Pid))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	if m.pids[name], err = strconv.Atoi(strings.TrimSpace(string(child))); err != nil {
+		m.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(m.dir, "pids", name), []byte(strconv.Itoa(m.pids[name])), 0o644); err != nil {
 		m.t.Fatal(err)
 	}
 }
 
-// remove ends what runs in the namespaces, and removes them.
+// remove ends what runs in the namespaces, and removes them: also those of a
+// test that was killed.
 func (m *machines) remove() {
 	list, _ := exec.Command("ip", "netns", "list").Output()
 	for _, line := range strings.Split(string(list), "\n") {
 		name, _, _ := strings.Cut(line, " ")
-		if !strings.HasPrefix(name, m.net) {
+		var pid int
+		if n, _ := fmt.Sscanf(name, "hf%d-", &pid); n != 1 || pid != os.Getpid() && syscall.Kill(pid, 0) == nil {
 			continue
 		}
 		pids, _ := exec.Command("ip", "netns", "pids", name).Output()
@@ -203,7 +213,7 @@ func (m *machines) remove() {
 		}
 		_ = exec.Command("ip", "netns", "del", name).Run()
 	}
-	if m.t.Failed() {
+	if m.t.Failed() || testing.Verbose() {
 		logs, _ := filepath.Glob(filepath.Join(m.dir, "log", "*"))
 		for _, path := range logs {
 			out, _ := exec.Command("tail", "-n", "4", path).Output()

@@ -240,7 +240,7 @@ func (x *examination) addresses(c *Config) {
 	for _, m := range []struct {
 		key  string
 		list map[string]string
-	}{{"controls", c.Controls}, {"etcdMembers", c.EtcdMembers}} {
+	}{{"controls", c.Controls}, {"peers", c.Peers}, {"etcdMembers", c.EtcdMembers}} {
 		for _, address := range m.list {
 			dialled(m.key, address)
 		}

@@ -95,16 +95,11 @@ func did(what string, m *etcdserverpb.Member, err error) (string, error) {
 func (e *Etcd) adopt(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, memberTimeout)
 	defer cancel()
-	all, err := e.client.MemberList(ctx)
-	if err != nil {
-		return err
+	own := e.server.Server.MemberID()
+	m := e.server.Server.Cluster().Member(own) // as this member knows it: nobody has to be asked
+	if m == nil || slices.Equal(m.PeerURLs, []string{url}) {
+		return nil
 	}
-	own := uint64(e.server.Server.MemberID())
-	for _, m := range all.Members {
-		if m.ID == own && !slices.Equal(m.PeerURLs, []string{url}) {
-			_, err := e.client.MemberUpdate(ctx, own, []string{url})
-			return err
-		}
-	}
-	return nil
+	_, err := e.client.MemberUpdate(ctx, uint64(own), []string{url})
+	return err
 }
