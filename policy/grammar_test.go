@@ -248,3 +248,55 @@ func TestWhatAWSWouldNotStoreIsInvalid(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatAnEscapeComesTo(t *testing.T) {
+	for c := byte(' '); c < 0x7f; c++ {
+		if c == '"' {
+			continue
+		}
+		value := strings.IndexByte("0123456789abcdef", c|0x20)
+		if c < '0' { // a digit has the bit
+			value = -1
+		}
+		d, err := Parse([]byte(`{"Id":"\u1` + string(c) + `0ax"}`))
+		if ok := err == nil; ok != (value >= 0) {
+			t.Errorf("%q is a digit: %v", c, ok)
+		} else if want := string(rune(0x100a+value<<8)) + "x"; ok && d.id != want {
+			t.Errorf("%q: %q, want %q", c, d.id, want)
+		}
+	}
+	for escape, want := range map[string]string{`\ud7ff`: "\ud7ff", `\ue000`: "\ue000", `\uffff`: "\uffff", `\ud800\udc00`: "\U00010000", `\udbff\udfff`: "\U0010ffff", `\uD83D\uDE00`: "\U0001f600",
+		`\u0020`: " ", `\u0009`: "\t"} {
+		if d, err := Parse([]byte(`{"Id":"` + escape + `x"}`)); err != nil || d.id != want+"x" {
+			t.Errorf("%s: %v", escape, err)
+		}
+	}
+	for _, escape := range []string{`\ud800`, `\udbff`, `\udc00`, `\udfff`, `\udfff\udc00`, `\udc00\udc00`, `\ud800\udbff`, `\ud800\ue000`, `\ud800\ud800`, `\ud800xudc00`, `\ud800\xdc00`, `\ud800\udc0`, `\u001f`, `\u000`, `\u`, `\`,
+		"\\t\x1f", "\x1f", "\\t\x00"} {
+		if d, err := Parse([]byte(`{"Id":"` + escape + `"}`)); err == nil {
+			t.Errorf("%s is %q", escape, d.id)
+		}
+	}
+	if d, err := Parse([]byte("{\"Id\":\"\\t \x7f\"}")); err != nil || d.id != "\t \x7f" {
+		t.Error(err)
+	}
+}
+
+func TestTheLimitsOfADocument(t *testing.T) {
+	long := `{"Id":"` + strings.Repeat("x", 262144-9) + `"}`
+	for text, ok := range map[string]bool{long: true, long + " ": false} {
+		if _, err := Parse([]byte(text)); (err == nil) != ok {
+			t.Errorf("%d bytes: %v", len(text), err)
+		}
+	}
+	for _, end := range []string{`1`, `-`, `true`, `[1`, `["x"`, `"x`, `"\`, ``} { // the text ends in a value
+		if d, err := Parse([]byte(`{"Statement":{"Condition":{"A":{"k:v":` + end)); err == nil {
+			t.Errorf("%s: %v", end, d)
+		}
+	}
+	for number, ok := range map[string]bool{"9": true, "19": true, "1e9": true, "1e5x": false, "1ex": false, "9.9": true, "1.x": false, "1x": false} {
+		if _, err := Parse([]byte(inStatement(`"Condition":{"A":{"k:v":` + number + `}}`))); (err == nil) != ok {
+			t.Errorf("%s: %v", number, err)
+		}
+	}
+}

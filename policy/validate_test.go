@@ -46,6 +46,10 @@ func TestWhatIsValidToTheEdge(t *testing.T) {
 		{Identity, condition("StringEquals", "k", ""), false},
 		{Identity, condition("NumericEquals", "k:v", "${k:w}"), true},
 		{Identity, condition("NumericEquals", "k:v", "w"), false},
+		{Identity, condition("Bool", "k:v", "*"), false},
+		{Identity, condition("Bool", "k:v", "True"), true},
+		{Identity, condition("ArnLike", "k:v", "*"), true},
+		{Identity, condition("ArnLike", "k:v", "arn:*:*:*:*"), false},
 	} {
 		if validAs(t, c.as, c.members) != c.valid {
 			t.Errorf("%s %s: valid %v", c.as, c.members, !c.valid)
