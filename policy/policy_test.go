@@ -72,6 +72,7 @@ func TestActionsAndResourcesMatch(t *testing.T) {
 		`"Action":"iam:*","Resource":"*"`:                                          false,
 		`"NotAction":"iam:*","Resource":"*"`:                                       true,
 		`"NotAction":"storage:*","Resource":"*"`:                                   false,
+		`"Action":"storage:${my:verb}*","Resource":"*"`:                            false, // a variable is none in an action
 		`"Action":"*","NotResource":"arn:aws:storage:::photos/*"`:                  false,
 		`"Action":"*","NotResource":"arn:aws:storage:::docs/*"`:                    true,
 		`"Action":"*","Resource":"arn:aws:storage:::photos/${aws:missing}"`:        false,
@@ -81,6 +82,7 @@ func TestActionsAndResourcesMatch(t *testing.T) {
 		p := open()
 		p.Identity = named(t, `"Effect":"Allow",`+members)
 		r := ask()
+		r.Context.Set("my:verb", "Get")
 		r.Context.Set("my:star", "*") // a substituted star is a star, not a wildcard
 		if got := Evaluate(&p, r).Kind == Allowed; got != want {
 			t.Errorf("%s: allowed %v", members, got)
@@ -126,6 +128,11 @@ func TestConditions(t *testing.T) {
 		`"ArnEquals":{"k:arn":"arn:aws:*:user/bob"}`:        false,
 		`"ForAllValues:StringEquals":{"k:m":["a","b","c"]}`: true,
 		`"ForAllValues:StringEquals":{"k:m":["a"]}`:         false,
+		`"ForAllValues:StringEquals":{"k:m":["b"]}`:         false,
+		`"ForAnyValue:StringEquals":{"k:m":["a"]}`:          true,
+		`"ForAnyValue:StringEquals":{"k:m":["b"]}`:          true,
+		`"Null":{"k:gone":["true","false"]}`:                true,
+		`"Null":{"k:s":["false","true"]}`:                   true,
 		`"ForAllValues:StringEquals":{"k:gone":["a"]}`:      true,
 		`"ForAnyValue:StringEquals":{"k:m":["b","z"]}`:      true,
 		`"ForAnyValue:StringEquals":{"k:m":["z"]}`:          false,

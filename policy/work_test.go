@@ -97,7 +97,7 @@ func TestADecisionTellsAtMostEightStatementsAndTheDenialAlways(t *testing.T) {
 	p := open()
 	p.Identity = text()
 	d := Evaluate(&p, ask())
-	if got := sids(&d); len(got) != 8 || got[0] != "p/a0#0 false true" {
+	if got := sids(&d); len(got) != 8 || got[0] != "p/a0#0 false true" || got[7] != "p/a7#7 false true" {
 		t.Errorf("%q", got)
 	}
 	for range d.Matched { // who has seen enough may stop
@@ -199,6 +199,18 @@ func TestAContextAnswersForKeysOfEitherCaseAndBothLayers(t *testing.T) {
 	r.Context.Reset(nil)
 	if r.Context.Has("aws:username") {
 		t.Error("a context that was emptied has a key")
+	}
+}
+
+func TestANameWithoutAPolicySaysNothing(t *testing.T) {
+	p := open()
+	p.Identity = []Named{{Name: "none"}}
+	if d := Evaluate(&p, ask()); d.Kind != ImplicitDeny {
+		t.Error(d.Kind)
+	}
+	p.Identity = append(p.Identity, each(t, allow)...)
+	if d := Evaluate(&p, ask()); d.Kind != Allowed {
+		t.Error(d.Kind)
 	}
 }
 
