@@ -170,7 +170,7 @@ func asked(t *testing.T, d *deploymentUnderTest, file, identity string) {
 		t.Fatal(err)
 	}
 	m.Root = strings.Repeat("0", 64)
-	if err := errors.Join(local.Write(other.Marker(), m, 0o600), os.Chmod(other.Dir, 0o700), keyring.MakeKEK(other.KEK())); err != nil {
+	if err := errors.Join(local.Write(other.Marker(), m, 0o600), os.Chmod(other.Dir, 0o700), keyring.MakeKEK(other.KEK()), keyring.MakeKEK(other.RootKey())); err != nil {
 		t.Fatal(err)
 	}
 	out, err := exec.Command(d.bin, "--data", other.Dir, "restore", "--from", file, "--identity", identity, "--yes").CombinedOutput()

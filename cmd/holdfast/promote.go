@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -28,12 +30,21 @@ type succession struct {
 	yes      bool
 	from     string // a backup
 	identity string
+
+	// Of nodes on machines of their own.
+	node, zone, etcd, kek string
+	replicas              []string
 }
 
 func (s *succession) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&s.rootKey, "root-key", "", "the root's key file (default: the deployment's)")
 	cmd.Flags().StringArrayVar(&s.consents, "consent", nil, "key file of an operator who consents; a production deployment takes two")
 	cmd.Flags().BoolVar(&s.yes, "yes", false, "do it without asking for the word")
+	cmd.Flags().StringVar(&s.node, "node", "", "nodes on machines of their own: name of the new control plane's first node; --data is a directory as `init` made it")
+	cmd.Flags().StringVar(&s.zone, "zone", "a", "with --node: its availability zone")
+	cmd.Flags().StringVar(&s.etcd, "etcd", "", "with --node: HOST:PORT where its member of the store listens to other members")
+	cmd.Flags().StringVar(&s.kek, "kek", "", "with --node: the KEK's file (default: kek in the directory)")
+	cmd.Flags().StringArrayVar(&s.replicas, "replica", nil, "with --node: copy of a Region node's replica directory; give all that can be had")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return s.run(cmd) }
 }
 
@@ -61,17 +72,16 @@ func restoreCommand() *cobra.Command {
 
 func (s *succession) run(cmd *cobra.Command) error {
 	data, _ := cmd.Flags().GetString("data")
-	layout, err := local.Find(data)
+	layout, root, operators, err := s.keys(data)
 	if err != nil {
 		return usage(err)
 	}
-	p, err := s.plan(layout)
+	p, err := s.plan(layout, root)
 	if err != nil {
 		return err
 	}
-	root, operators, err := s.keys(layout)
-	if err != nil {
-		return usage(err)
+	if s.node != "" {
+		return s.apart(cmd, p, root, operators)
 	}
 	var a local.Addresses
 	running := layout.Held() && local.Read(layout.AddressesFile(), &a) == nil
@@ -109,19 +119,67 @@ func (s *succession) run(cmd *cobra.Command) error {
 	return awaitSuccessor(cmd.Context(), words, &a, p.Next)
 }
 
+// apart writes the first node's directory, for it to be carried to its machine,
+// and what all other nodes are to be shown.
+func (s *succession) apart(cmd *cobra.Command, p *node.Promotion, root ed25519.PrivateKey, operators []*operator.Key) error {
+	words := cmd.ErrOrStderr()
+	tellPlan(words, p, s.from != "")
+	fmt.Fprintln(words, "holdfast: a Region node that is not among these may have more: its surplus is handed up. The old control plane's machines have to be ended, or shown their "+
+		"successor: until then they take writes from whoever can reach them")
+	if err := s.confirm(cmd.InOrStdin(), words); err != nil {
+		return err
+	}
+	if err := errors.Join(p.Sign(root, operators), p.Stage(root)); err != nil {
+		return usage(err)
+	}
+	if _, err := p.Swap(); err != nil {
+		return err
+	}
+	if err := p.ShowIn(p.Layout.Dir); err != nil {
+		return err
+	}
+	fmt.Fprintf(words, "holdfast: carry %s to the data directory of %s and start it; carry %s to the data directory of every Region node, and of the old control plane's nodes\n",
+		p.Layout.Node(s.node)+"/*", s.node, filepath.Join(p.Layout.Dir, lineage.SuccessorsFile))
+	return nil
+}
+
+// ground is what the promotion stands on.
+func (s *succession) ground(layout local.Layout, root ed25519.PrivateKey) (node.Ground, error) {
+	if s.node == "" {
+		var m local.Marker
+		err := local.Read(layout.Marker(), &m)
+		return node.LocalGround(layout, &m), err
+	}
+	if !nodeName.MatchString(s.node) {
+		return node.Ground{}, fmt.Errorf("--node %q is no node's name: letters, digits, . _ -", s.node)
+	}
+	g := node.Ground{Layout: layout, Root: fmt.Sprintf("%x", sha256.Sum256(root.Public().(ed25519.PublicKey))), Controls: []string{s.node}, Zone: s.zone}
+	if s.etcd != "" {
+		g.Etcd = map[string]string{s.node: s.etcd}
+	}
+	for _, dir := range s.replicas {
+		g.Replicas = append(g.Replicas, node.Copy{Name: dir, Dir: dir})
+	}
+	return g, nil
+}
+
 // plan reads the backup, if any, and everything else that there is.
-func (s *succession) plan(layout local.Layout) (*node.Promotion, error) {
-	var m local.Marker
-	if err := local.Read(layout.Marker(), &m); err != nil {
+func (s *succession) plan(layout local.Layout, root ed25519.PrivateKey) (*node.Promotion, error) {
+	ground, err := s.ground(layout, root)
+	if err != nil {
 		return nil, usage(err)
 	}
-	kek, err := keyring.LoadKEK(layout.KEK())
+	path := s.kek
+	if path == "" {
+		path = layout.KEK()
+	}
+	kek, err := keyring.LoadKEK(path)
 	if err != nil {
 		return nil, usage(fmt.Errorf("the KEK: %w: without it a control plane opens no secret, so none is begun; the Regions go on as they are. Put its copy back first", err))
 	}
 	var from *lineage.Source
 	if s.from != "" {
-		b, err := readBackup(s.from, s.identity, m.Root)
+		b, err := readBackup(s.from, s.identity, ground.Root)
 		if err != nil {
 			return nil, err
 		}
@@ -131,14 +189,25 @@ func (s *succession) plan(layout local.Layout) (*node.Promotion, error) {
 		}
 		from = &lineage.Source{Name: s.from, Backup: true, View: b.View, Seed: b.Seed, Known: d}
 	}
-	p, err := node.PlanPromotion(layout, &m, from, kek, time.Now())
+	p, err := node.PlanPromotion(ground, from, kek, time.Now())
 	if err != nil {
 		return nil, &exitError{statusNo, err}
 	}
 	return p, nil
 }
 
-func (s *succession) keys(layout local.Layout) (ed25519.PrivateKey, []*operator.Key, error) {
+// keys reads the root's key and the operators'.
+func (s *succession) keys(data string) (layout local.Layout, root ed25519.PrivateKey, list []*operator.Key, err error) {
+	layout = local.Layout{Dir: data}
+	switch {
+	case s.node == "":
+		layout, err = local.Find(data)
+	case data == "":
+		err = errors.New("--node needs --data: the directory that `init` made, or a copy of it")
+	}
+	if err != nil {
+		return layout, nil, nil, err
+	}
 	path := s.rootKey
 	if path == "" {
 		path = layout.RootKey()
@@ -148,17 +217,16 @@ func (s *succession) keys(layout local.Layout) (ed25519.PrivateKey, []*operator.
 		err = fmt.Errorf("%s holds no root key", path)
 	}
 	if err != nil {
-		return nil, nil, err
+		return layout, nil, nil, err
 	}
-	var list []*operator.Key
 	for _, path := range s.consents {
 		k, err := operator.LoadKey(path)
 		if err != nil {
-			return nil, nil, err
+			return layout, nil, nil, err
 		}
 		list = append(list, k)
 	}
-	return ed25519.NewKeyFromSeed(seed), list, nil
+	return layout, ed25519.NewKeyFromSeed(seed), list, nil
 }
 
 // maxToldLosses bounds what is listed on a terminal.

@@ -20,11 +20,37 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/store"
 )
 
+// Ground is what a promotion stands on: where its files go, what can be looked
+// at, and which control-plane nodes begin.
+type Ground struct {
+	Layout   local.Layout
+	Root     string            // hex SHA-256 of the root's public key
+	Controls []string          // names of the control-plane nodes, the first one begins
+	Zone     string            // of the first
+	Etcd     map[string]string // HOST:PORT of their members of the store; empty: one that is alone
+	Replicas []Copy
+	Marker   *local.Marker // of a deployment on this machine; nil: the nodes are on machines of their own
+}
+
+// Copy is a Region node's disk copy.
+type Copy struct{ Name, Dir string }
+
+// LocalGround is the ground of a deployment on this machine.
+func LocalGround(l local.Layout, m *local.Marker) Ground {
+	g := Ground{Layout: l, Root: m.Root, Controls: m.ControlNames(), Zone: "a", Etcd: m.Etcd, Marker: m}
+	for _, region := range m.Regions {
+		for z := range m.Zones {
+			name := region + string(rune('a'+z))
+			g.Replicas = append(g.Replicas, Copy{name, filepath.Join(l.Node(name), replicaDir)})
+		}
+	}
+	return g
+}
+
 // Promotion is a plan to go on with a new control plane from the highest state
-// that can be had. Nothing has happened until Do.
+// that can be had. Nothing has happened until Sign.
 type Promotion struct {
-	Layout  local.Layout
-	Marker  *local.Marker
+	Ground
 	Sources []*lineage.Source
 	Best    *lineage.Source
 	Next    *record.Successor
@@ -34,17 +60,16 @@ type Promotion struct {
 	known record.Descent
 	keys  []*keyring.NodeKeys
 	nodes []*record.Node
-	names []string // of the control plane's nodes
+	dirs  map[string]string // of the replicas
 }
 
-// PlanPromotion looks at every replica of a data directory, and at the backup
-// that is given, and plans to go on from the highest. kek must open it.
-func PlanPromotion(l local.Layout, m *local.Marker, backup *lineage.Source, kek []byte, now time.Time) (*Promotion, error) {
-	p := &Promotion{Layout: l, Marker: m, now: now, names: m.ControlNames()}
-	for _, region := range m.Regions {
-		for z := range m.Zones {
-			p.Sources = append(p.Sources, p.replica(region+string(rune('a'+z))))
-		}
+// PlanPromotion looks at every replica, and at the backup that is given, and
+// plans to go on from the highest. kek must open it.
+func PlanPromotion(g Ground, backup *lineage.Source, kek []byte, now time.Time) (*Promotion, error) {
+	p := &Promotion{Ground: g, now: now, dirs: map[string]string{}}
+	for _, c := range g.Replicas {
+		p.dirs[c.Name] = c.Dir
+		p.Sources = append(p.Sources, p.replica(c))
 	}
 	if backup != nil {
 		p.Sources = append(p.Sources, backup)
@@ -68,16 +93,15 @@ func PlanPromotion(l local.Layout, m *local.Marker, backup *lineage.Source, kek 
 
 // replica reads what a Region node has on its disk, whether or not it runs: what
 // it serves is never ahead of that.
-func (p *Promotion) replica(name string) *lineage.Source {
-	s := &lineage.Source{Name: name}
-	dir := filepath.Join(p.Layout.Node(name), replicaDir)
-	if s.View, s.Seed, s.Err = replica.ReadCopy(dir, p.Marker.Root); s.Err != nil {
+func (p *Promotion) replica(c Copy) *lineage.Source {
+	s := &lineage.Source{Name: c.Name}
+	if s.View, s.Seed, s.Err = replica.ReadCopy(c.Dir, p.Root); s.Err != nil {
 		return s
 	}
 	if s.Known, s.Err = record.DescentOf(s.View); s.Err != nil {
 		return s
 	}
-	shown, err := replica.ReadSuccessors(dir, s.View)
+	shown, err := replica.ReadSuccessors(c.Dir, s.View)
 	s.Known, s.Err = s.Known.With(shown), err
 	return s
 }
@@ -112,7 +136,7 @@ func (p *Promotion) beyond(s *lineage.Source) ([]lineage.Loss, error) {
 	if s.View.Head.Index <= from {
 		return nil, nil
 	}
-	list, err := replica.KeptLog(filepath.Join(p.Layout.Node(s.Name), replicaDir), from, &s.View.Head)
+	list, err := replica.KeptLog(p.dirs[s.Name], from, &s.View.Head)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +162,11 @@ func (p *Promotion) beyond(s *lineage.Source) ([]lineage.Loss, error) {
 }
 
 func (p *Promotion) makeNodes() error {
-	for n, name := range p.names {
+	for n, name := range p.Controls {
+		zone := p.Zone
+		if n > 0 {
+			zone = string(rune('a' + n))
+		}
 		keys, err := keyring.NewNodeKeys(name, true)
 		if err != nil {
 			return err
@@ -148,7 +176,7 @@ func (p *Promotion) makeNodes() error {
 			return err
 		}
 		p.keys = append(p.keys, keys)
-		p.nodes = append(p.nodes, &record.Node{ID: name, Role: record.ControlNode, Zone: string(rune('a' + n)), TLS: keys.TLS().Public().(ed25519.PublicKey), HPKE: hpke,
+		p.nodes = append(p.nodes, &record.Node{ID: name, Role: record.ControlNode, Zone: zone, TLS: keys.TLS().Public().(ed25519.PublicKey), HPKE: hpke,
 			Head: keys.HeadKey().Public().(ed25519.PublicKey), Format: record.Format, Joined: record.At(p.now)})
 	}
 	return nil
@@ -164,7 +192,7 @@ func (p *Promotion) pins() (list []record.Pin) {
 // Sign has operators and the root sign the successor, and the root remember it
 // before anybody hears of it: its epochs rise also when all else is lost.
 func (p *Promotion) Sign(root ed25519.PrivateKey, operators []*operator.Key) error {
-	if fmt.Sprintf("%x", sha256.Sum256(root.Public().(ed25519.PublicKey))) != p.Marker.Root {
+	if fmt.Sprintf("%x", sha256.Sum256(root.Public().(ed25519.PublicKey))) != p.Root {
 		return errors.New("the root's key is of another deployment")
 	}
 	for _, k := range operators {
@@ -183,7 +211,7 @@ func (p *Promotion) Sign(root ed25519.PrivateKey, operators []*operator.Key) err
 
 // Stage writes the new control plane's directories beside the old ones.
 func (p *Promotion) Stage(root ed25519.PrivateKey) error {
-	for i, name := range p.names {
+	for i, name := range p.Controls {
 		dir := p.staged(name)
 		if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(filepath.Join(dir, lineage.SurplusDir), 0o700)); err != nil {
 			return err
@@ -198,7 +226,7 @@ func (p *Promotion) Stage(root ed25519.PrivateKey) error {
 			return err
 		}
 	}
-	dir := filepath.Join(p.staged(p.names[0]), lineage.SuccessionDir)
+	dir := filepath.Join(p.staged(p.Controls[0]), lineage.SuccessionDir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -221,15 +249,15 @@ func (p *Promotion) staged(name string) string { return p.Layout.Node(name) + ".
 // stageConfig writes what a node of a deployment that runs starts with; the next
 // `up` writes it anew.
 func (p *Promotion) stageConfig(n int, dir string) error {
-	name := p.names[n]
-	if len(p.Marker.Etcd) > 0 {
-		if err := issueMember(p.Layout, p.Marker.Etcd[name], name, dir, p.now); err != nil {
+	name := p.Controls[n]
+	if address := p.Etcd[name]; address != "" {
+		if err := issueMember(p.Layout, address, name, dir, p.now); err != nil {
 			return err
 		}
 	}
 	var a local.Addresses
-	if err := local.Read(p.Layout.AddressesFile(), &a); err != nil {
-		return nil // it does not run
+	if p.Marker == nil || local.Read(p.Layout.AddressesFile(), &a) != nil {
+		return nil // nobody waits for it
 	}
 	return local.Write(filepath.Join(dir, "config.json"), p.Layout.ControlConfig(p.Marker, &a, n), 0o600)
 }
@@ -240,8 +268,7 @@ func (p *Promotion) calls() []store.Inherited {
 	if p.Best.Backup {
 		return list
 	}
-	dir := filepath.Join(p.Layout.Node(p.Best.Name), replicaDir)
-	for _, b := range replica.KeptTail(dir, &p.Best.View.Head) {
+	for _, b := range replica.KeptTail(p.dirs[p.Best.Name], &p.Best.View.Head) {
 		for _, r := range b.Records {
 			var public record.Public
 			if json.Unmarshal(r.Public, &public) == nil && public.Call != "" && public.Time > p.Best.View.Head.Time-store.Window.Milliseconds() {
@@ -255,23 +282,29 @@ func (p *Promotion) calls() []store.Inherited {
 // lostNodes are the Region nodes of this directory whose keys are gone with
 // their disks: they leave the state, and join again as new ones.
 func (p *Promotion) lostNodes() (list []string) {
-	for _, region := range p.Marker.Regions {
-		for z := range p.Marker.Zones {
-			name := region + string(rune('a'+z))
-			if _, err := os.Stat(filepath.Join(p.Layout.Node(name), nodeKeysFile)); errors.Is(err, fs.ErrNotExist) && record.Has(p.Best.View, record.Nodes, record.None, name) {
-				list = append(list, name)
-			}
+	if p.Marker == nil {
+		return nil
+	}
+	for _, c := range p.Replicas {
+		if _, err := os.Stat(filepath.Join(p.Layout.Node(c.Name), nodeKeysFile)); errors.Is(err, fs.ErrNotExist) && record.Has(p.Best.View, record.Nodes, record.None, c.Name) {
+			list = append(list, c.Name)
 		}
 	}
 	return list
 }
 
-// Show writes the successors where a node looks for what it is shown.
+// Show writes the successors where a node of this machine looks for what it is
+// shown.
 func (p *Promotion) Show(name string) error {
 	dir := p.Layout.Node(name)
 	if _, err := os.Stat(dir); err != nil {
 		return err
 	}
+	return p.ShowIn(dir)
+}
+
+// ShowIn writes the successors into a directory.
+func (p *Promotion) ShowIn(dir string) error {
 	return local.Write(filepath.Join(dir, lineage.SuccessorsFile), p.Descent(), 0o600)
 }
 
@@ -289,7 +322,7 @@ func (p *Promotion) Retired(name string) (bool, error) {
 	if err != nil || d.Of(p.Next.Lineage) == nil { // of an earlier successor
 		return false, err
 	}
-	for _, n := range p.names {
+	for _, n := range p.Controls {
 		if err := lineage.WriteSurplus(filepath.Join(p.staged(n), lineage.SurplusDir, name+".surplus"), of, d, batches); err != nil {
 			return true, err
 		}
@@ -300,7 +333,7 @@ func (p *Promotion) Retired(name string) (bool, error) {
 // Swap puts the new control plane's directories in the place of the old ones,
 // which are kept. It returns where.
 func (p *Promotion) Swap() (kept []string, err error) {
-	for _, name := range p.names {
+	for _, name := range p.Controls {
 		dir := p.Layout.Node(name)
 		if _, err := os.Stat(dir); err == nil {
 			aside := fmt.Sprintf("%s.until-%d", dir, p.Next.Epoch)
