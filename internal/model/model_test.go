@@ -87,6 +87,26 @@ func TestALineageKeepsItsPromisesAndNeedsEachRule(t *testing.T) {
 	}
 }
 
+func TestOnePromotionAfterTheOtherKeepsItsPromisesAndNeedsEachRule(t *testing.T) {
+	keeps(t, Promotions(AllPromotionRules))
+	for _, x := range []struct {
+		rule  string
+		leave func(*PromotionRules)
+		want  string
+	}{
+		{"16, the highest wins", func(r *PromotionRules) { r.HighestEpoch = false }, "a node goes back to a lineage that was replaced"},
+		{"16, ancestry first", func(r *PromotionRules) { r.AncestryFirst = false }, "what was answered, and read on a node, is lost"},
+		{"23", func(r *PromotionRules) { r.FromLog = false }, "what nobody took away is denied"},
+		{"24", func(r *PromotionRules) { r.CallIDs = false }, "one call has two effects"},
+	} {
+		t.Run("without rule "+x.rule, func(t *testing.T) {
+			rules := AllPromotionRules
+			x.leave(&rules)
+			breaks(t, Promotions(rules), x.want)
+		})
+	}
+}
+
 func TestADenialWhileCutOffKeepsItsPromisesAndNeedsEachRule(t *testing.T) {
 	keeps(t, Overlay(AllOverlayRules))
 	for _, x := range []struct {
