@@ -60,7 +60,63 @@ func TestALostControlPlaneGoesOnFromItsReplicasOrItsBackup(t *testing.T) {
 	t.Run("ANodeWithSurplusHandsItUpAndItsDeletionsHold", func(t *testing.T) { withSurplus(t, d) })
 	t.Run("AnOldControlPlaneThatComesBackEndsForGoodAndItsDenialsAreHandedUp", func(t *testing.T) { comesBack(t, d) })
 	t.Run("TheNextUpContinuesInTheNewLineage", func(t *testing.T) { goesOn(t, d) })
+	t.Run("AnOldStoreAloneIsFollowedByNobodyUntilTheRootSays", func(t *testing.T) { oldStore(t, d) })
 	t.Run("WithEveryNodeLostTheBackupIsTaken", func(t *testing.T) { allLost(t, d, file, identity) })
+}
+
+// oldStore puts an older copy of the store in the place of the control plane's,
+// as one may be tempted to. It takes writes; nobody follows it.
+func oldStore(t *testing.T, d *deploymentUnderTest) {
+	control := local.Layout{Dir: d.data}.Node("control")
+	d.stop()
+	if err := os.CopyFS(filepath.Join(control, "etcd.old"), os.DirFS(filepath.Join(control, "etcd"))); err != nil {
+		t.Fatal(err)
+	}
+	d.up()
+	e, admin := d.endpoint().in(t), d.admin()
+	e.created(admin, "after-the-copy") // the Region serves before it has heard from the control plane
+	gone := e.newUser(admin, "gone", allowAll)
+	e.made(e.iam(admin, "DeleteAccessKey", "UserName", "gone", "AccessKeyId", gone.id))
+	e.created(admin, "newer-than-the-copy")
+	d.until("equal", func() bool { return d.agree() })
+	before, index := d.lineage(), d.index("us-east-1a")
+	d.stop()
+	if err := errors.Join(os.RemoveAll(filepath.Join(control, "etcd")), os.Rename(filepath.Join(control, "etcd.old"), filepath.Join(control, "etcd"))); err != nil {
+		t.Fatal(err)
+	}
+	d.up()
+	for _, name := range []string{"us-east-1a", "eu-west-1a"} {
+		if now := d.index(name); now < index {
+			t.Errorf("%s went back from %d to %d", name, index, now)
+		}
+	}
+	e = d.endpoint().in(t)
+	d.seen.Store(nil)
+	e.made(e.iam(admin, "GetUser", "UserName", "newer-than-the-copy"))
+	if out, status := d.tool("promote", "--yes"); status != 0 {
+		t.Fatalf("status %d\n%s", status, out)
+	}
+	if now := d.lineage(); now == before || now == "" {
+		t.Errorf("lineage %q after %q", now, before)
+	}
+	d.seen.Store(nil)
+	e.made(e.iam(admin, "GetUser", "UserName", "newer-than-the-copy"))
+	if r := e.sts(gone, "GetCallerIdentity"); r.status == 200 {
+		t.Errorf("a deleted key is admitted: %s", r.body)
+	}
+}
+
+// index is what a node serves.
+func (d *deploymentUnderTest) index(name string) uint64 {
+	d.t.Helper()
+	a := d.addresses()
+	for _, s := range askAll(d.t.Context(), &a) {
+		if s.Name == name && s.Status != nil {
+			return s.Status.Index
+		}
+	}
+	d.t.Fatalf("%s does not answer", name)
+	return 0
 }
 
 // allLost takes every node's disk: what is left are the keys that are kept
