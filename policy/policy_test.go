@@ -82,7 +82,7 @@ func TestActionsAndResourcesMatch(t *testing.T) {
 		p := open()
 		p.Identity = named(t, `"Effect":"Allow",`+members)
 		r := ask()
-		r.Context.Set("my:verb", "Get")
+		r.Context.Set("my:verb", "get")
 		r.Context.Set("my:star", "*") // a substituted star is a star, not a wildcard
 		if got := Evaluate(&p, r).Kind == Allowed; got != want {
 			t.Errorf("%s: allowed %v", members, got)
