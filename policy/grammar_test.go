@@ -113,6 +113,13 @@ func TestEveryFormThatTheGrammarAllowsParses(t *testing.T) {
 	}
 }
 
+func TestAMemberMayHaveANameThatOneWithinItHas(t *testing.T) {
+	d, err := Parse([]byte(`{"Statement":{"Condition":{"Bool":{"Version":"true","Bool":"true"},"Null":{"Bool":"true"}}},"Version":"2012-10-17"}`))
+	if err != nil || d.version != "2012-10-17" || len(d.statements[0].conditions) != 3 {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
+
 func TestADocumentTellsItsPlacesPrincipalsAndKeys(t *testing.T) {
 	text := `{"Statement":[{"Effect":"Deny"}, {"Resource":["arn:aws:s3:::${aws:username}/${*}/${x:y, 'z'}/${","${AWS:UserName}"],"Condition":{"StringLike":{"aws:userid":["${a:b}","c"]}}}]}`
 	d, err := Parse([]byte(text))

@@ -202,6 +202,27 @@ func TestAContextAnswersForKeysOfEitherCaseAndBothLayers(t *testing.T) {
 	}
 }
 
+func TestACompilerThatHeldNothingCanBeUsedAgain(t *testing.T) {
+	for _, members := range []string{``, `"Effect":"Allow","Action":"a:b"`, `"Effect":"Allow","Action":"*"`} {
+		d, err := Parse([]byte(statementPolicy(members)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := compilers.New().(*compiler)
+		c.begin(d)
+		c.statement(&d.statements[0], 0)
+		c.end()
+		p := open()
+		p.Identity = named(t, `"Effect":"Allow","Action":["a:b","c:*"],"Resource":"*"`)
+		for action, want := range map[string]bool{"a:b": true, "c:d": true, "a:c": false, "": false} {
+			r := ask()
+			if r.Action = action; (Evaluate(&p, r).Kind == Allowed) != want {
+				t.Errorf("after %s, %s: %v", members, action, !want)
+			}
+		}
+	}
+}
+
 func TestANameWithoutAPolicySaysNothing(t *testing.T) {
 	p := open()
 	p.Identity = []Named{{Name: "none"}}
