@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -305,6 +306,42 @@ func TestFlagsDatesAndRangesOfAddresses(t *testing.T) {
 	for _, text := range []string{"", "10.0.0", "10.0.0.0/33", "fe80::1%eth0", "fe80::1%eth0/64", "10.0.0.1/"} {
 		if p, ok := toPrefix(text); ok {
 			t.Errorf("%s is %s", text, p)
+		}
+	}
+}
+
+func TestEveryStatementOfALongPolicyIsFoundUnderItsPlace(t *testing.T) {
+	var list []string
+	for i := range 200 {
+		list = append(list, fmt.Sprintf(`{"Sid":"s%d","Effect":"Allow","Action":["a:A%d","a:B%d*"],"Resource":"*"}`, i, i, i))
+	}
+	p := open()
+	p.Identity = []Named{{"p", compiledFrom(t, `{"Version":"2012-10-17","Statement":[`+strings.Join(list, ",")+`]}`)}}
+	for i := range list {
+		for _, action := range []string{"a:A%d", "a:B%d-x"} {
+			r := ask()
+			r.Action = fmt.Sprintf(action, i)
+			d := Evaluate(&p, r)
+			var found []string
+			for m := range d.Matched {
+				found = append(found, m.Sid)
+			}
+			if !slices.Contains(found, fmt.Sprint("s", i)) || strings.HasPrefix(action, "a:A") && len(found) != 1 {
+				t.Errorf("%s: %v", r.Action, found)
+			}
+		}
+	}
+}
+
+func TestAUniqueIDNamesAUserDirectlyAndASessionByItsRole(t *testing.T) {
+	for kind, want := range map[PrincipalKind]Kind{User: Allowed, RoleSession: ImplicitDeny} { // of whom the boundary allows nothing
+		p := open()
+		p.Boundary = Restrict(nil)
+		p.Resource = named(t, `"Effect":"Allow","Action":"*","Resource":"*","Principal":{"AWS":"AIDABOBBOBBOBBOB"}`)
+		r := ask()
+		r.Principal.Kind = kind
+		if d := Evaluate(&p, r); d.Kind != want {
+			t.Errorf("%d: %s by %s", kind, d.Kind, d.By)
 		}
 	}
 }
