@@ -8,6 +8,9 @@
 // environment gives; only what cannot stand behind one, as a constant, gets a
 // program of its own.
 //
+// In the results, "equal" is written by a person who has read why no test can
+// notice a mutant: docs/policy.md says it.
+//
 //	go run ./policy/internal/mutate [-workers N] [-results FILE] [NAME.go...]
 package main
 

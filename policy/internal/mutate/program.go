@@ -120,9 +120,8 @@ var errNoProgram = errors.New("it does not compile")
 
 // The fates of a mutant that passes not all tests.
 const (
-	killed  = "killed"
-	endless = "killed by time"
-	broken  = "no program"
+	killed = "killed"
+	broken = "no program"
 )
 
 // passed is the fate of a mutant that no test of so many stages noticed.
@@ -170,8 +169,6 @@ func test(binary string, number, stage int) (fate, said string, err error) {
 		return passed(stage + 1), "", nil
 	case !errors.As(err, &exit):
 		return "", "", err
-	case strings.Contains(string(out), "SIGXCPU"):
-		return endless, string(out), nil
 	}
 	return killed, string(out), nil
 }
