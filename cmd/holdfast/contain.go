@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,6 +13,14 @@ import (
 
 func regionFlag(cmd *cobra.Command) *string {
 	return cmd.Flags().String("region", "", "deny in this Region alone, at its own nodes: also while it is cut off; the control plane gets it when it can be reached")
+}
+
+// hinted says how to deny while the control plane does not answer.
+func hinted(cmd *cobra.Command, region string, err error) error {
+	if region == "" && (errors.Is(err, operator.ErrUnreachable) || errors.Is(err, operator.ErrUnconfirmed)) {
+		fmt.Fprintln(cmd.ErrOrStderr(), "holdfast: while the control plane is gone, a Region denies by itself: --region R")
+	}
+	return err
 }
 
 // denyInRegion has a Region's own nodes deny, in one command.
@@ -70,7 +79,7 @@ func containCommand() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var plan operator.Containment
 		if err := executeAt(cmd, *region, "contain.plan", map[string]any{"principal": args[0], "since": record.At(time.Now().Add(-since))}, &plan); err != nil {
-			return err
+			return hinted(cmd, *region, err)
 		}
 		in := &operator.Together{Reason: reason, Deny: plan.Deny}
 		if made {
@@ -81,7 +90,7 @@ func containCommand() *cobra.Command {
 		result := contained{Containment: plan, Denials: []*record.Denial{}}
 		if !dry {
 			if err := denyTogether(cmd, *region, in, &result.Denials); err != nil || propose(cmd) != "" {
-				return err
+				return hinted(cmd, *region, err)
 			}
 		}
 		return show(cmd, *format, result, "DONE\tWHAT\tTARGET\tNOTE", result.rows(made, dry))

@@ -162,7 +162,7 @@ func denyCommand() *cobra.Command {
 		}
 		var out record.Denial
 		if err := execute(cmd, "deny.create", in, &out); err != nil || propose(cmd) != "" {
-			return err
+			return hinted(cmd, "", err)
 		}
 		return show(cmd, *format, out, denialHeader, denialRows(&out))
 	}

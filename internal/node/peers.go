@@ -203,17 +203,18 @@ func (p *peers) own() {
 // pulse lets the machine see time, and this node's view, go on.
 func (p *peers) pulse(ctx context.Context) error {
 	for ctx.Err() == nil {
+		at := p.r.index()
 		p.own()
-		p.changed(ctx, gossipEach/3)
+		p.changed(ctx, at, gossipEach/3)
 	}
 	return nil
 }
 
-// changed waits until the view changes, or for a while.
-func (p *peers) changed(ctx context.Context, most time.Duration) {
+// changed waits until the view is newer than an index, or for a while.
+func (p *peers) changed(ctx context.Context, index uint64, most time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	_ = p.r.replica.Await(ctx, p.r.index()+1) // both are fine
+	_ = p.r.replica.Await(ctx, index+1) // both are fine
 }
 
 // watch hears one peer, again after every failure.
@@ -324,7 +325,7 @@ func (p *peers) Watch(_ *peerpb.WatchRequest, stream grpc.ServerStreamingServer[
 			return err
 		}
 		sleep(ctx, gossipPause)
-		p.changed(ctx, gossipEach)
+		p.changed(ctx, v.Head.Index, gossipEach)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -383,6 +384,11 @@ func (r *Region) leased() bool {
 
 // ready says whether the node is to take requests, and if not, why.
 func (r *Region) ready() (bool, string) {
+	select {
+	case <-r.Ending:
+		return false, "it is ending"
+	default:
+	}
 	switch {
 	case r.replica.Lost():
 		return false, "its disk copy is lost: it serves when the control plane has told it how far the log is"
