@@ -3,6 +3,7 @@ package drill
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"encoding/xml"
 	"io"
@@ -86,8 +87,10 @@ func (a *Answer) Revision() string { return a.Header.Get("X-Holdfast-Revision") 
 var versions = map[string]string{"iam": "2010-05-08", "sts": "2011-06-15"}
 
 // Call calls an operation of the query protocol with name, value, name, value.
+// As SDKs do, it names each call: two equal ones of one second would have one
+// signature, and the second the answer of the first.
 func (c *Client) Call(ctx context.Context, who Credential, service, action string, params ...string) (*Answer, error) {
-	return c.CallAs(ctx, "", who, service, action, params...)
+	return c.CallAs(ctx, rand.Text(), who, service, action, params...)
 }
 
 // CallAs is Call with an SDK's invocation id, under which it is done once.
@@ -97,9 +100,7 @@ func (c *Client) CallAs(ctx context.Context, invocation string, who Credential, 
 		form.Set(params[i], params[i+1])
 	}
 	headers := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
-	if invocation != "" {
-		headers["Amz-Sdk-Invocation-Id"] = invocation
-	}
+	headers["Amz-Sdk-Invocation-Id"] = invocation
 	return c.Send(ctx, who, service, "POST", "/", headers, []byte(form.Encode()))
 }
 

@@ -35,6 +35,7 @@ type Cut struct {
 	Nodes      []string // that are cut off
 	From       []string // from these
 	Link       Link
+	Reset      bool          // packets are answered with a reset, not dropped
 	Lossy      int           // percent of packets that are lost; 0: all
 	Life       time.Duration // after which the rules end by themselves
 
@@ -72,6 +73,9 @@ func (c *Cut) Begin() error {
 		}
 	}
 	drop := "drop"
+	if c.Reset {
+		drop = "reject with tcp reset"
+	}
 	if c.Lossy > 0 {
 		drop = fmt.Sprintf("numgen random mod 100 < %d drop", c.Lossy)
 	}

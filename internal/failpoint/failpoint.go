@@ -16,6 +16,18 @@ import "slices"
 // or NAME@NODE for one node's.
 const Variable = "HOLDFAST_FAULT"
 
+// File is the name of a node's file of faults, in its directory. It is read
+// again whenever it changes, one fault a line:
+//
+//	bug NAME
+//	crash POINT           once: its line is removed with it
+//	trouble NAME          something outside that goes wrong
+//	clock OFFSET [RATE]   +10h; RATE seconds a second from now on
+const File = "faults"
+
+// Taken is the ending of the file that holds what a node has read of its own.
+const Taken = ".taken"
+
 // Point is a place at which a process can be told to die, as if killed.
 type Point string
 
@@ -47,7 +59,7 @@ const (
 	FeedCorrupts   Trouble = "feed-corrupts"   // a byte of every third is another
 	FeedForges     Trouble = "feed-forges"     // its head is not signed by who it says
 	FeedForeign    Trouble = "feed-foreign"    // it is of another lineage
-	SlowApply      Trouble = "slow-apply"      // a node takes 700 ms for each batch
+	SlowApply      Trouble = "slow-apply"      // a node takes 200 ms longer for each batch
 	AuditFails     Trouble = "audit-fails"     // the audit cannot be written
 	Panics         Trouble = "panics"          // every tenth request
 )
@@ -80,6 +92,7 @@ const (
 
 	// The replica.
 	BelievesBatches Bug = "believes-batches"  // neither chain nor signature nor digest is checked
+	OldBreaks       Bug = "old-breaks"        // a batch that comes twice ends the stream
 	SkipsBatches    Bug = "skips-batches"     // a batch that the node does not like is left out
 	NotDurable      Bug = "not-durable"       // a batch is served that is not on the disk
 	NotSynced       Bug = "not-synced"        // nor waited for
@@ -119,7 +132,7 @@ const (
 // Bugs lists them.
 var Bugs = []Bug{AckBeforeCommit, ForgetsCallIDs, NoHeadCompare, NoFsync, NoFloor, NoRecheck, ReadsNeedQuorum, AuditForgets, AuditGivesUp, CommitTimeBack,
 	NoWait, NoBound, NeverLeaves, FencedFollow, ResumesAnyway, AnyPeer,
-	BelievesBatches, SkipsBatches, NotDurable, NotSynced, TrustsDisk, DamagedEnds, NeedsWholeLog, NeedsControl, StopsWhenSilent, NeverReconnects,
+	BelievesBatches, OldBreaks, SkipsBatches, NotDurable, NotSynced, TrustsDisk, DamagedEnds, NeedsWholeLog, NeedsControl, StopsWhenSilent, NeverReconnects,
 	NoSilenceLimit, DiskErrorEnds, NeedsDNS, ServesUnready, RelayWaits,
 	NoTimeFloor, FloorFollows, NoKeysAhead, KeyForAnyDay,
 	ExpiryUnchecked, InactiveSigns, DenialsIgnored, MinterUnchecked, KeysByTimer, CacheByKeyID, AnyFileMode, KEKUnchecked,

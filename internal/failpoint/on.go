@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,20 +18,11 @@ import (
 // Built says whether this build can be made to go wrong.
 const Built = true
 
-// File is the name of a node's file of faults, in its directory. It is read
-// again whenever it changes, one fault a line:
-//
-//	bug NAME
-//	crash POINT           once: the file is removed with it
-//	trouble NAME          something outside that goes wrong
-//	clock OFFSET [RATE]   +10h; RATE seconds a second from now on
-const File = "faults"
-
 // lookEach is how often the file is looked at.
 const lookEach = 5 * time.Millisecond
 
 // stall is how long Stall waits.
-const stall = 700 * time.Millisecond
+const stall = 200 * time.Millisecond
 
 // faults are what is to go wrong now.
 type faults struct {
@@ -83,6 +75,7 @@ func look(before string) string {
 		f, c := parse(text)
 		clock.Store(c)
 		present.Store(f)
+		_ = os.WriteFile(path+Taken, b, 0o600) // who waits for it finds out
 	}
 	return text
 }
@@ -133,7 +126,9 @@ func Crash(p Point) {
 	if !At(p) {
 		return
 	}
-	_ = os.Remove(path)
+	b, _ := os.ReadFile(path)
+	kept := slices.DeleteFunc(strings.Split(string(b), "\n"), func(line string) bool { return strings.HasPrefix(line, "crash ") })
+	_ = os.WriteFile(path, []byte(strings.Join(kept, "\n")), 0o600)
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	select {}
 }

@@ -165,13 +165,16 @@ func (m *member) rejoin(s *InSync, now time.Time) {
 }
 
 func (m *member) leave() {
+	if failpoint.On(failpoint.NeverLeaves) {
+		return
+	}
 	m.in, m.slow, m.fast = false, 0, time.Time{}
 }
 
 // settle ends leases and answers the writes that need not wait any longer.
 func (s *InSync) settle(now time.Time) []Answered {
 	for _, m := range s.members {
-		if m.in && !now.Before(m.lease) && !failpoint.On(failpoint.NeverLeaves) {
+		if m.in && !now.Before(m.lease) && !failpoint.On(failpoint.NoBound) {
 			m.leave()
 		}
 	}
@@ -185,7 +188,7 @@ func (s *InSync) settle(now time.Time) []Answered {
 		}
 		if late {
 			for _, m := range s.members {
-				if m.in && m.acked < w.Index && !failpoint.On(failpoint.NeverLeaves) {
+				if m.in && m.acked < w.Index {
 					m.leave() // no later write waits for it
 				}
 			}

@@ -307,7 +307,7 @@ func (r *Region) relay(ctx context.Context, m *front.Relayed) (*front.Reply, err
 	defer cancel()
 	patience := relayPatience
 	if failpoint.On(failpoint.RelayWaits) {
-		patience = 5 * time.Second
+		patience = 30 * time.Second
 	}
 	if len(r.controls.conns) == 1 { // nobody else can be asked: silence is left to the heartbeats
 		patience = busyPatience

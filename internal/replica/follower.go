@@ -330,7 +330,7 @@ func (f *Follower) batch(text []byte) ([]any, error) {
 		return nil, errors.New("replica: a batch of a lineage that has a successor")
 	}
 	next, err := advance(f.view, text)
-	if errors.Is(err, errOld) {
+	if errors.Is(err, errOld) && !failpoint.On(failpoint.OldBreaks) {
 		return f.acknowledge(), nil
 	}
 	if err != nil {
