@@ -1,7 +1,7 @@
 # make test is the whole truth; the other targets are parts of it or longer.
 SHELL := /bin/bash
 
-.PHONY: upgrade test check unit race fuzz cross build bench deps simulate policy-campaign policy-fuzz policy-mutants
+.PHONY: faults availability kills power-cuts flips upgrade test check unit race fuzz cross build bench deps simulate policy-campaign policy-fuzz policy-mutants
 
 build:
 	go build -o bin/holdfast ./cmd/holdfast
@@ -37,6 +37,29 @@ policy-fuzz:
 # in policy/testdata/mutants.txt first, which are those that are tried no more.
 policy-mutants:
 	go run ./policy/internal/mutate -results policy/testdata/mutants.txt
+
+# Every fault scenario, then each on each of the bugs that turn it red; resumable, FRESH=1 begins anew.
+faults:
+	bash scripts/faults.sh
+
+# REQUESTS requests for each scenario of `holdfast drill`, at RATE a second; reports in OUT.
+availability:
+	bash scripts/availability.sh
+
+# Kills into write load, checked for lost writes and linearizability.
+KILLS ?= 200
+kills:
+	HOLDFAST_KILLS=$(KILLS) go test ./cmd/holdfast -count=1 -v -timeout 60m -run KillsIntoWriteLoad
+
+# Power cuts of the control plane's file system under writes.
+CUTS ?= 50
+power-cuts:
+	go test ./internal/scenario -count=1 -v -timeout 60m -run 'Hold/D1' -faults all -power-cuts $(CUTS)
+
+# Bits flipped in a Region node's disk copy and feed.
+FLIPS ?= 1000000
+flips:
+	go test ./internal/replica -count=1 -v -timeout 120m -run NoFlippedBit -flips $(FLIPS)
 
 # Ours beside floors and peers; BENCH=-quick for a short run.
 bench:

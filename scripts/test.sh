@@ -5,6 +5,8 @@
 #   haproxy        the generated configuration of a Region's balancer is run with
 #                  Debian's; as root the deployment page is run in network
 #                  namespaces, with it, openssl, iproute2 and util-linux
+#   nft, ip, strace, ps, mkfs.ext4  cause faults in the scenarios of internal/scenario
+#                  (Debian packages nftables, iproute2, strace, procps, e2fsprogs)
 #   promtool       checks the alert rules and the dashboard: out of Debian's
 #                  package prometheus, unpacked beside, so that no service starts
 # HOLDFAST_REQUIRE=terraform,… makes a missing tool of that list a failure.
@@ -21,9 +23,11 @@ command -v curl >/dev/null || need+=(curl)
 PATH=$PATH:/usr/sbin:/sbin
 command -v haproxy >/dev/null || need+=(haproxy)
 command -v openssl >/dev/null || need+=(openssl)
-command -v ip >/dev/null || need+=(iproute2)
+for pair in nft:nftables ip:iproute2 strace:strace ps:procps mkfs.ext4:e2fsprogs; do
+  command -v "${pair%%:*}" >/dev/null || need+=("${pair##*:}")
+done
 if [ ${#need[@]} -gt 0 ]; then
-  echo "installing ${need[*]}: the README's session and the deployment page run with them"
+  echo "installing ${need[*]}: the README's session, the deployment page and the fault scenarios run with them"
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${need[@]}" >/dev/null
     if [[ " ${need[*]} " == *" haproxy "* ]]; then # the package's own service is not wanted here

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -64,8 +66,14 @@ var userModel = porcupine.Model{
 	},
 }
 
-// killCycles is how often a process is killed into the write load.
-const killCycles = 60
+// killCycles is how often a process is killed into the write load; `make kills`
+// says otherwise.
+var killCycles = func() int {
+	if n, err := strconv.Atoi(os.Getenv("HOLDFAST_KILLS")); err == nil {
+		return n
+	}
+	return 60
+}()
 
 // TestKillsIntoWriteLoadLoseNothingAndTheHistoryIsLinearizable kills the
 // control plane, and sometimes the Region, again and again while clients write

@@ -40,6 +40,7 @@ type Call struct {
 	Want     string        `json:"want"`
 	Revision string        `json:"revision,omitempty"`
 	Tries    int           `json:"tries"`
+	Busy     int           `json:"busy,omitempty"` // times that it was told to come again, and did
 	OK       bool          `json:"ok"`
 	Revoked  bool          `json:"revoked,omitempty"`
 }
@@ -93,6 +94,12 @@ func (l *Load) Run(ctx context.Context) {
 	}
 }
 
+// A node with more to do than it can says so; its clients come again, as SDKs do.
+const (
+	maxBusy   = 5
+	busyPause = 100 * time.Millisecond
+)
+
 // ask asks one question, and again when it may be repeated.
 func (l *Load) ask(q *Question, at time.Duration) {
 	c := Call{At: at, Question: q.Name, Region: q.Client.Region, Want: q.Want, Revoked: q.Revoked}
@@ -107,6 +114,12 @@ func (l *Load) ask(q *Question, at time.Duration) {
 		c.Got, c.OK = q.judge(a, err)
 		if a != nil {
 			c.Revision = a.Revision()
+		}
+		if err == nil && a.Code() == "Throttling" && c.Busy < maxBusy {
+			c.Busy++
+			c.Tries--
+			<-time.After(time.Duration(c.Busy) * busyPause)
+			continue
 		}
 		if c.Tries > l.Retries || err == nil && a.Status < 500 {
 			break
@@ -162,6 +175,7 @@ type Summary struct {
 	Sent     int           `json:"sent"`
 	Failed   int           `json:"failed"`  // not answered, or not as was known before
 	Retried  int           `json:"retried"` // of those that did not fail
+	Busy     int           `json:"busy"`    // that were told to come again because the node was busy, and did
 	P50      time.Duration `json:"p50"`
 	P99      time.Duration `json:"p99"`
 	Max      time.Duration `json:"max"`
@@ -184,6 +198,9 @@ func Sum(calls []Call) Summary {
 			if strings.HasPrefix(c.Got, "200") {
 				s.Admitted++
 			}
+		}
+		if c.Busy > 0 {
+			s.Busy++
 		}
 		switch {
 		case !c.OK:

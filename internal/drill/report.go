@@ -42,7 +42,7 @@ func (r *Report) Finish(d *Deployment, all map[string]*Status) {
 			r.Revision, r.Digest, r.Lineage = s.Revision, s.Digest, s.Lineage
 		}
 	}
-	r.Load = "open loop at a constant rate; latency is counted from when a request was due; one try had the time limit given, and as many repetitions as given, each on a new connection"
+	r.Load = "open loop at a constant rate; latency is counted from when a request was due; one try had the time limit given, and as many repetitions as given, each on a new connection; who is told that a node is busy (Throttling) comes again, up to five times"
 	if sent > 0 {
 		r.Statistics = fmt.Sprintf("no failure in n requests bounds the share that fails at 3/n (95 %%): here 3/%d = %.6f", sent, 3/float64(sent))
 	}
@@ -58,10 +58,10 @@ func (r *Report) Write(w io.Writer) error {
 // Table prints a line a scenario, and under it what did not hold.
 func (r *Report) Table(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "SCENARIO\tREQUESTS\tFAILED\tREPEATED\tP50\tP99\tMAX\tWRITES\tLOST\tREFUSED\tVERDICT")
+	fmt.Fprintln(t, "SCENARIO\tREQUESTS\tFAILED\tREPEATED\tBUSY\tP50\tP99\tMAX\tWRITES\tLOST\tREFUSED\tVERDICT")
 	for _, s := range r.Scenarios {
 		if s.Skipped != "" {
-			fmt.Fprintf(t, "%s\t-\t-\t-\t-\t-\t-\t-\t-\t-\tnot run\n", s.Scenario)
+			fmt.Fprintf(t, "%s\t-\t-\t-\t-\t-\t-\t-\t-\t-\t-\tnot run\n", s.Scenario)
 			continue
 		}
 		w := s.Writes
@@ -72,7 +72,7 @@ func (r *Report) Table(w io.Writer) error {
 		if !s.Held() {
 			verdict = "NOT HELD"
 		}
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%s\t%s\t%s\t%d\t%d\t%d\t%s\n", s.Scenario, s.Load.Sent, s.Load.Failed, s.Load.Retried, short(s.Load.P50), short(s.Load.P99), short(s.Load.Max),
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%d\t%d\t%d\t%s\n", s.Scenario, s.Load.Sent, s.Load.Failed, s.Load.Retried, s.Load.Busy, short(s.Load.P50), short(s.Load.P99), short(s.Load.Max),
 			w.Acknowledged, len(w.Lost), w.Refused, verdict)
 	}
 	if err := t.Flush(); err != nil {

@@ -19,7 +19,7 @@ var clocks = []scenario{
 		s.expired(short)
 		s.check(s.call(s.cast.User, "sts", "GetCallerIdentity").Status == 200, "a key is not accepted")
 	}},
-	{id: "C2b", name: "a Region starts with its clock an hour back, and nobody to follow", shape: one, bugs: bugs(failpoint.NoTimeFloor), own: true, do: func(s *run) {
+	{id: "C2b", name: "a Region starts with its clock an hour back, and nobody to follow", shape: one, bugs: bugs(failpoint.NoTimeFloor), long: true, own: true, do: func(s *run) {
 		short := s.shortSession()
 		s.clock(20*time.Minute, s.everybody()...)
 		s.settled("c2b")
@@ -31,7 +31,7 @@ var clocks = []scenario{
 		s.clock(0, "us-east-1a", "clients")
 		s.expired(short)
 	}},
-	{id: "C7a", name: "midnight passes under load", shape: two, bugs: bugs(failpoint.KeyForAnyDay), own: true, do: func(s *run) { across(s, midnight(time.Now(), 1)) }},
+	{id: "C7a", name: "midnight passes under load", shape: two, bugs: bugs(failpoint.KeyForAnyDay), long: true, own: true, do: func(s *run) { across(s, midnight(time.Now(), 1)) }},
 	{id: "C7b", name: "the year ends under load", shape: two, bugs: bugs(failpoint.KeyForAnyDay), own: true, long: true, do: func(s *run) {
 		now := time.Now().UTC()
 		across(s, time.Date(now.Year()+1, 1, 1, 0, 0, 0, 0, time.UTC))
@@ -51,7 +51,7 @@ var clocks = []scenario{
 			s.check(times[i] >= times[i-1], "commit time %d follows %d", times[i], times[i-1])
 		}
 	}},
-	{id: "C9", name: "the control plane's clock jumps ten years ahead, commits, and comes back", shape: two, bugs: bugs(failpoint.FloorFollows), own: true, do: func(s *run) {
+	{id: "C9", name: "the control plane's clock jumps ten years ahead, commits, and comes back", shape: two, bugs: bugs(failpoint.FloorFollows), long: true, own: true, do: func(s *run) {
 		s.clock(10*365*24*time.Hour, "control", "clients")
 		s.tag(s.controlClient(0), "c9")
 		s.clock(0, "control", "clients")

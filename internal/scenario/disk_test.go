@@ -17,10 +17,10 @@ import (
 
 var disks = []scenario{
 	{id: "D1", name: "the power fails under the control plane", shape: none, bugs: bugs(failpoint.NoFsync), long: true, tools: []string{"mkfs.ext4", "mount"}, do: func(s *run) {
-		powerUnderControl(s, 3)
+		powerUnderControl(s, *powerCuts)
 	}},
 	{id: "D2", name: "the power fails under a Region node", shape: none, bugs: bugs(failpoint.NotSynced), long: true, tools: []string{"mkfs.ext4", "mount"}, do: powerUnderRegion},
-	{id: "D3", name: "the control plane's disk reports an error", shape: one, bugs: bugs(failpoint.NoFsync), own: true, early: true, tools: []string{"strace"}, do: func(s *run) {
+	{id: "D3", name: "the control plane's disk reports an error", shape: one, bugs: bugs(failpoint.NoFsync), long: true, own: true, early: true, tools: []string{"strace"}, do: func(s *run) {
 		s.ledger(func(l *drill.Ledger) {
 			s.acked(l, 10)
 			before := s.Pids("control")
@@ -44,7 +44,7 @@ var disks = []scenario{
 		s.check(fmt.Sprint(before) == fmt.Sprint(s.Pids("eu-west-1a")), "the node ended")
 		s.converge(30 * time.Second)
 	}},
-	{id: "D5", name: "the control plane's disk is full", shape: none, bugs: bugs(failpoint.NoFloor), tools: []string{"mount"}, do: func(s *run) {
+	{id: "D5", name: "the control plane's disk is full", shape: none, bugs: bugs(failpoint.NoFloor), long: true, tools: []string{"mount"}, do: func(s *run) {
 		s.mount("tmpfs", "-t", "tmpfs", "-o", "size=900m")
 		s.begin(one)
 		user := s.second()
@@ -60,7 +60,7 @@ var disks = []scenario{
 		s.settled("d5")
 		s.converge(30 * time.Second)
 	}},
-	{id: "D6", name: "a Region node's disk is full", shape: none, bugs: bugs(failpoint.DiskErrorEnds), tools: []string{"mount"}, do: func(s *run) {
+	{id: "D6", name: "a Region node's disk is full", shape: none, bugs: bugs(failpoint.DiskErrorEnds), long: true, tools: []string{"mount"}, do: func(s *run) {
 		dir := filepath.Join(s.dir, "m")
 		s.mount("tmpfs", "-t", "tmpfs", "-o", "size=64m")
 		s.begin(two)
@@ -97,7 +97,7 @@ var disks = []scenario{
 		}
 	}},
 	{id: "D11a", name: "a Region node's copy is empty", shape: one, bugs: bugs(failpoint.DamagedEnds), do: func(s *run) { s.damage(func([]byte) []byte { return nil }) }},
-	{id: "D11b", name: "a Region node's copy is cut", shape: one, bugs: bugs(failpoint.DamagedEnds), do: func(s *run) { s.damage(func(b []byte) []byte { return b[:len(b)/2] }) }},
+	{id: "D11b", name: "a Region node's copy is cut", shape: one, bugs: bugs(failpoint.DamagedEnds), long: true, do: func(s *run) { s.damage(func(b []byte) []byte { return b[:len(b)/2] }) }},
 	{id: "D11c", name: "a Region node's copy is another deployment's", shape: one, bugs: bugs(failpoint.TrustsDisk), long: true, do: func(s *run) {
 		other, err := newRig(filepath.Join(s.dir, "other"), one, "")
 		if other != nil {
@@ -109,7 +109,7 @@ var disks = []scenario{
 		s.damage(func([]byte) []byte { return foreign })
 	}},
 	{id: "D15a", name: "all can read a Region node's keys", shape: one, bugs: bugs(failpoint.AnyFileMode), do: readable("us-east-1a", func(s *run) string { return filepath.Join(s.Layout.Node("us-east-1a"), "node.key") })},
-	{id: "D15b", name: "all can read the KEK", shape: one, bugs: bugs(failpoint.AnyFileMode), do: readable("control", func(s *run) string { return s.Layout.KEK() })},
+	{id: "D15b", name: "all can read the KEK", shape: one, bugs: bugs(failpoint.AnyFileMode), long: true, do: readable("control", func(s *run) string { return s.Layout.KEK() })},
 }
 
 // readable makes a key file readable by all: its node does not start.

@@ -18,7 +18,7 @@ var feeds = []scenario{
 		badFeed(s, failpoint.FeedDuplicates, func() {})
 		s.check(s.lost() == was, "what came twice ended the stream")
 	}},
-	{id: "F2", name: "batches come in another order", shape: one, bugs: bugs(failpoint.SkipsBatches), do: func(s *run) {
+	{id: "F2", name: "batches come in another order", shape: one, bugs: bugs(failpoint.SkipsBatches), long: true, do: func(s *run) {
 		badFeed(s, failpoint.FeedReorders, func() { // two commits at once are rare: stop, and let some gather
 			for range 3 {
 				thaw := s.freeze("us-east-1a")
@@ -33,7 +33,7 @@ var feeds = []scenario{
 		badFeed(s, failpoint.FeedCorrupts, s.alarmed)
 	}},
 	{id: "F5", name: "batches are not signed by who they say", shape: one, bugs: bugs(failpoint.BelievesBatches), do: func(s *run) { badFeed(s, failpoint.FeedForges, s.alarmed) }},
-	{id: "F6", name: "batches are of another lineage", shape: one, bugs: bugs(failpoint.BelievesBatches), do: func(s *run) { badFeed(s, failpoint.FeedForeign, s.alarmed) }},
+	{id: "F6", name: "batches are of another lineage", shape: one, bugs: bugs(failpoint.BelievesBatches), long: true, do: func(s *run) { badFeed(s, failpoint.FeedForeign, s.alarmed) }},
 	{id: "F7", name: "a Region is further behind than what is kept for it", shape: two, bugs: bugs(failpoint.ResumesAnyway), long: true, do: func(s *run) {
 		thaw := s.freeze("eu-west-1a")
 		s.under(&drill.Load{Questions: s.cast.Questions(s.Client("us-east-1"))}, func() {
@@ -53,7 +53,7 @@ var feeds = []scenario{
 		s.written("TagUser", "UserName", s.cast.Name, "Tags.member.1.Key", "f10", "Tags.member.1.Value", fmt.Sprint(time.Now().UnixNano()))
 		s.converge(10 * time.Second)
 	}},
-	{id: "F15", name: "a node is slow to apply", shape: two, bugs: bugs(failpoint.NeverLeaves, failpoint.NoWait), do: func(s *run) {
+	{id: "F15", name: "a node is slow to apply", shape: two, bugs: bugs(failpoint.NeverLeaves, failpoint.NoWait), long: true, do: func(s *run) {
 		s.on("eu-west-1a", "trouble "+string(failpoint.SlowApply))
 		a := s.tag(s.Client("us-east-1"), "f15")
 		eu := s.callAt(s.Client("eu-west-1"), s.admin, "iam", "ListUserTags", "UserName", s.cast.Name)

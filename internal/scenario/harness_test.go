@@ -20,9 +20,10 @@ import (
 )
 
 var (
-	extent  = flag.String("faults", "quick", "quick, or all scenarios")
-	red     = flag.Bool("red", false, "run each scenario on each of its bugs, which must turn it red")
-	reports = flag.String("report", "", "file with a line a scenario that was run; what stands there as good is not run again")
+	extent    = flag.String("faults", "quick", "quick, or all scenarios")
+	red       = flag.Bool("red", false, "run each scenario on each of its bugs, which must turn it red")
+	powerCuts = flag.Int("power-cuts", 3, "in scenario D1")
+	reports   = flag.String("report", "", "file with a line a scenario that was run; what stands there as good is not run again")
 )
 
 // scenario is one fault of the catalogue, and what must hold.
@@ -55,7 +56,7 @@ const (
 const inOwnNetwork = "HOLDFAST_SCENARIO_NETWORK"
 
 // TestMain has the tests run in namespaces that end with them, so that no rule,
-// address or mount of theirs is anybody else's.
+// address, mount or process of theirs is anybody else's, or is left behind.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if os.Getenv(inOwnNetwork) == "" {
@@ -79,11 +80,11 @@ func TestMain(m *testing.M) {
 func again() int {
 	bin, _ := binary()
 	defer os.RemoveAll(filepath.Dir(bin))
-	flags := "-nm"
+	args := []string{"--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"}
 	if os.Geteuid() != 0 {
-		flags = "-rnm"
+		args = append(args, "--map-root-user")
 	}
-	cmd := exec.Command("unshare", append([]string{flags, os.Args[0]}, os.Args[1:]...)...)
+	cmd := exec.Command("unshare", append(append(args, os.Args[0]), os.Args[1:]...)...)
 	cmd.Env = append(os.Environ(), inOwnNetwork+"="+bin)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {

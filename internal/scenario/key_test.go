@@ -15,7 +15,7 @@ import (
 const day = 24 * time.Hour
 
 var keys = []scenario{
-	{id: "K4", name: "a Region that is cut off for forty days signs with the keys that it published", shape: two, bugs: bugs(failpoint.NoKeysAhead), own: true, early: true, tools: firewall, do: func(s *run) { cutOff(s, 4, 10*day) }},
+	{id: "K4", name: "a Region that is cut off for forty days signs with the keys that it published", shape: two, bugs: bugs(failpoint.NoKeysAhead), long: true, own: true, early: true, tools: firewall, do: func(s *run) { cutOff(s, 4, 10*day) }},
 	{id: "K5", name: "a node is fenced: what it minted is refused everywhere", shape: two, bugs: bugs(failpoint.MinterUnchecked), own: true, do: func(s *run) {
 		minted := s.session("eu-west-1")
 		a := s.callAt(s.Client("us-east-1"), minted, "sts", "GetCallerIdentity")
@@ -27,7 +27,7 @@ var keys = []scenario{
 		a = s.callAt(s.controlClient(0), minted, "iam", "GetRole", "RoleName", s.cast.Name)
 		s.check(a.Status == 403, "by the control plane it is answered %s", a)
 	}},
-	{id: "X1", name: "a fenced node asks for the feed", shape: two, bugs: bugs(failpoint.FencedFollow), own: true, do: func(s *run) {
+	{id: "X1", name: "a fenced node asks for the feed", shape: two, bugs: bugs(failpoint.FencedFollow), long: true, own: true, do: func(s *run) {
 		out, err := s.operator("node", "fence", "eu-west-1a", "--reason", "test")
 		s.must(err == nil, "%v %s", err, out)
 		s.until("it follows nobody", 10*time.Second, func() bool { n := s.Look(s.ctx)["eu-west-1a"]; return n == nil || !n.Connected })
@@ -35,7 +35,7 @@ var keys = []scenario{
 		all := s.Look(s.ctx)
 		s.check(all["eu-west-1a"] == nil || all["eu-west-1a"].Index < all["control"].Index, "it has what was written after it was fenced")
 	}},
-	{id: "K6", name: "a session outlives the key that signed it", shape: one, bugs: bugs(failpoint.KeysByTimer), own: true, do: func(s *run) {
+	{id: "K6", name: "a session outlives the key that signed it", shape: one, bugs: bugs(failpoint.KeysByTimer), long: true, own: true, do: func(s *run) {
 		s.made(s.admin, "iam", "UpdateRole", "RoleName", s.cast.Name, "MaxSessionDuration", "43200")
 		s.clock(30*day-4*time.Hour, s.everybody()...)
 		long := s.made(s.cast.User, "sts", "AssumeRole", "RoleArn", s.cast.RoleARN(), "RoleSessionName", "long", "DurationSeconds", "43200").Credential()

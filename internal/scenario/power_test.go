@@ -122,7 +122,7 @@ func powerUnderRegion(s *run) {
 		was := s.Look(s.ctx)["eu-west-1a"]
 		d.off()
 		s.killAll()
-		_ = exec.Command("umount", node).Run()
+		s.until("unmounted", 20*time.Second, func() bool { return exec.Command("umount", node).Run() == nil })
 		d.out()
 		d.on()
 		out, err = exec.Command("mount", "--bind", d.dir, node).CombinedOutput()

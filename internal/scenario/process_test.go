@@ -18,7 +18,7 @@ import (
 func bugs(list ...failpoint.Bug) []failpoint.Bug { return list }
 
 var processes = []scenario{
-	{id: "P1", name: "the control plane is killed into writes, again and again", shape: one, bugs: bugs(failpoint.AckBeforeCommit), do: func(s *run) {
+	{id: "P1", name: "the control plane is killed into writes, again and again", shape: one, bugs: bugs(failpoint.AckBeforeCommit), long: true, do: func(s *run) {
 		s.ledger(func(l *drill.Ledger) {
 			for range 3 {
 				s.acked(l, 10)
@@ -28,14 +28,14 @@ var processes = []scenario{
 			}
 		})
 	}},
-	{id: "P2a", name: "the control plane dies before a commit", shape: one, bugs: bugs(failpoint.AckBeforeCommit), do: diesAt(failpoint.BeforeCommit)},
+	{id: "P2a", name: "the control plane dies before a commit", shape: one, bugs: bugs(failpoint.AckBeforeCommit), long: true, do: diesAt(failpoint.BeforeCommit)},
 	{id: "P2b", name: "the control plane dies after a commit that nobody was told of", shape: one, bugs: bugs(failpoint.ForgetsCallIDs), do: diesAt(failpoint.AfterCommit)},
-	{id: "P2c", name: "the control plane dies when the Regions have a write and its client has no answer", shape: one, bugs: bugs(failpoint.ForgetsCallIDs), do: diesAt(failpoint.BeforeAnswer)},
+	{id: "P2c", name: "the control plane dies when the Regions have a write and its client has no answer", shape: one, bugs: bugs(failpoint.ForgetsCallIDs), long: true, do: diesAt(failpoint.BeforeAnswer)},
 	{id: "P2d", name: "the control plane dies between a commit and its audit", shape: one, bugs: bugs(failpoint.AuditForgets), do: func(s *run) {
 		diesAt(failpoint.BetweenAudit)(s)
 		s.auditWhole()
 	}},
-	{id: "P3", name: "each node of a Region is killed in turn under load", shape: zones, bugs: bugs(failpoint.ServesUnready), do: func(s *run) {
+	{id: "P3", name: "each node of a Region is killed in turn under load", shape: zones, bugs: bugs(failpoint.ServesUnready), long: true, do: func(s *run) {
 		s.under(&drill.Load{Retries: 1}, func() {
 			for _, node := range s.RegionNodes("") {
 				s.kill(node)
@@ -44,9 +44,9 @@ var processes = []scenario{
 		})
 		s.converge(30 * time.Second)
 	}},
-	{id: "P4a", name: "a Region node dies with half of a snapshot written", shape: one, bugs: bugs(failpoint.DamagedEnds), do: diesInSnapshot(failpoint.InSnapshot)},
+	{id: "P4a", name: "a Region node dies with half of a snapshot written", shape: one, bugs: bugs(failpoint.DamagedEnds), long: true, do: diesInSnapshot(failpoint.InSnapshot)},
 	{id: "P4b", name: "a Region node dies before it renames a snapshot", shape: one, bugs: bugs(failpoint.DamagedEnds), do: diesInSnapshot(failpoint.BeforeRename)},
-	{id: "P4c", name: "a Region node dies with the new snapshot and the old batches", shape: one, bugs: bugs(failpoint.DamagedEnds), do: diesInSnapshot(failpoint.AfterSnapshot)},
+	{id: "P4c", name: "a Region node dies with the new snapshot and the old batches", shape: one, bugs: bugs(failpoint.DamagedEnds), long: true, do: diesInSnapshot(failpoint.AfterSnapshot)},
 	{id: "P4d", name: "a Region node dies in the middle of a batch, and starts from what is there with nobody to follow", shape: one, bugs: bugs(failpoint.NeedsWholeLog, failpoint.NotDurable), do: func(s *run) {
 		before := s.Pids("us-east-1a")
 		s.on("us-east-1a", "crash "+string(failpoint.InBatch))
@@ -65,7 +65,7 @@ var processes = []scenario{
 		now := s.Look(s.ctx)["us-east-1a"]
 		s.check(was != nil && now != nil && now.Index >= was.Index, "it serves %v after %v", now, was)
 	}},
-	{id: "P5", name: "the node that sequences is frozen, and thaws when another has taken over", shape: zones, bugs: bugs(failpoint.NoHeadCompare), do: func(s *run) {
+	{id: "P5", name: "the node that sequences is frozen, and thaws when another has taken over", shape: zones, bugs: bugs(failpoint.NoHeadCompare), long: true, do: func(s *run) {
 		s.ledger(func(l *drill.Ledger) {
 			for range 2 {
 				s.acked(l, 20)
@@ -78,7 +78,7 @@ var processes = []scenario{
 			}
 		})
 	}},
-	{id: "P6", name: "a Region node is frozen for ten hours", shape: two, bugs: bugs(failpoint.NeverReconnects, failpoint.ExpiryUnchecked), own: true, do: func(s *run) {
+	{id: "P6", name: "a Region node is frozen for ten hours", shape: two, bugs: bugs(failpoint.NeverReconnects, failpoint.ExpiryUnchecked), long: true, own: true, do: func(s *run) {
 		old := s.made(s.cast.User, "sts", "AssumeRole", "RoleArn", s.cast.RoleARN(), "RoleSessionName", "old").Credential()
 		was := s.Look(s.ctx)["eu-west-1a"]
 		thaw := s.freeze("eu-west-1a")

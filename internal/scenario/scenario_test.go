@@ -137,7 +137,7 @@ func sees(t *testing.T, c *scenario, bug failpoint.Bug, r *rig, begun time.Time)
 }
 
 // limit bounds one scenario.
-const limit = 5 * time.Minute
+const limit = 20 * time.Minute
 
 // perform runs a scenario and heals what it has left.
 func perform(t *testing.T, c *scenario, r *rig) []string {

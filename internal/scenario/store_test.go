@@ -9,7 +9,7 @@ import (
 )
 
 var stores = []scenario{
-	{id: "S1", name: "the node that sequences is killed", shape: zones, bugs: bugs(failpoint.AckBeforeCommit, failpoint.ForgetsCallIDs), do: func(s *run) {
+	{id: "S1", name: "the node that sequences is killed", shape: zones, bugs: bugs(failpoint.AckBeforeCommit, failpoint.ForgetsCallIDs), long: true, do: func(s *run) {
 		s.ledger(func(l *drill.Ledger) {
 			for range 2 {
 				s.acked(l, 20)
