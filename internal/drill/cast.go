@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Path is of everything that a drill makes in an account.
@@ -73,7 +74,7 @@ func (m *maker) iam(action string, params ...string) *Answer {
 	if m.err != nil {
 		return &Answer{}
 	}
-	a, err := m.c.CallAs(m.ctx, rand.Text(), m.admin, "iam", action, params...)
+	a, err := m.patiently(action, params)
 	gone := err == nil && a.Code() == "NoSuchEntity" && strings.HasPrefix(action, "Delete") // a Region may list what is deleted already
 	if err == nil && a.Status != 200 && !gone {
 		err = errors.New(a.String())
@@ -139,6 +140,23 @@ func Remove(ctx context.Context, c *Client, admin Credential) error {
 		m.iam("DeleteRole", "RoleName", name)
 	}
 	return m.err
+}
+
+// makePatience is for how long a change is tried, as SDKs do, with the same
+// invocation id: what the drill needs may be made on a busy machine.
+const makePatience = 60 * time.Second
+
+func (m *maker) patiently(action string, params []string) (*Answer, error) {
+	id, begun := rand.Text(), m.c.Now()
+	for {
+		ctx, cancel := context.WithTimeout(m.ctx, makePatience)
+		a, err := m.c.CallAs(ctx, id, m.admin, "iam", action, params...)
+		cancel()
+		if err == nil && a.Status < 500 && a.Code() != "Throttling" || m.ctx.Err() != nil || m.c.Now().Sub(begun) > makePatience {
+			return a, err
+		}
+		<-time.After(lookPause)
+	}
 }
 
 func (m *maker) removeUser(name string) {

@@ -22,7 +22,8 @@ const Variable = "HOLDFAST_FAULT"
 //	bug NAME
 //	crash POINT           once: its line is removed with it
 //	trouble NAME          something outside that goes wrong
-//	clock OFFSET [RATE]   +10h; RATE seconds a second from now on
+//	clock OFFSET [RATE]   it was set, +10h; RATE seconds a second from now on
+//	passed OFFSET         so much time has passed, by every clock
 const File = "faults"
 
 // Taken is the ending of the file that holds what a node has read of its own.

@@ -32,5 +32,8 @@ func Later(func()) {}
 // Start begins to read what is to go wrong on a node: nothing.
 func Start(node, dir string) {}
 
+// Passed is how much time has passed that the machine knows nothing of: none.
+func Passed() time.Duration { return 0 }
+
 // Now is the machine's clock.
 func Now() time.Time { return time.Now() }

@@ -29,6 +29,8 @@ type faults struct {
 	bugs    map[Bug]bool
 	crash   map[Point]bool
 	trouble map[Trouble]bool
+	passed  time.Duration
+	clock   *setting // nil: the machine's
 }
 
 // setting is a clock that runs at a rate from a moment on.
@@ -41,7 +43,6 @@ type setting struct {
 var (
 	path    string
 	present atomic.Pointer[faults]
-	clock   atomic.Pointer[setting]
 	always  = map[Bug]bool{}
 )
 
@@ -72,17 +73,14 @@ func look(before string) string {
 	b, _ := os.ReadFile(path) // absent: nothing is wrong
 	text := string(b)
 	if text != before || present.Load() == nil {
-		f, c := parse(text)
-		clock.Store(c)
-		present.Store(f)
+		present.Store(parse(text))
 		_ = os.WriteFile(path+Taken, b, 0o600) // who waits for it finds out
 	}
 	return text
 }
 
-func parse(text string) (*faults, *setting) {
+func parse(text string) *faults {
 	f := &faults{bugs: map[Bug]bool{}, crash: map[Point]bool{}, trouble: map[Trouble]bool{}}
-	var c *setting
 	for _, line := range strings.Split(text, "\n") {
 		words := strings.Fields(line)
 		if len(words) < 2 {
@@ -95,18 +93,20 @@ func parse(text string) (*faults, *setting) {
 			f.crash[Point(words[1])] = true
 		case "trouble":
 			f.trouble[Trouble(words[1])] = true
+		case "passed":
+			f.passed, _ = time.ParseDuration(words[1])
 		case "clock":
 			offset, err := time.ParseDuration(words[1])
 			if err != nil {
 				continue
 			}
-			c = &setting{at: time.Now(), offset: offset, rate: 1}
+			f.clock = &setting{at: time.Now(), offset: offset, rate: 1}
 			if len(words) > 2 {
-				c.rate, _ = strconv.ParseFloat(words[2], 64)
+				f.clock.rate, _ = strconv.ParseFloat(words[2], 64)
 			}
 		}
 	}
-	return f, c
+	return f
 }
 
 // On says whether a bug is on.
@@ -176,12 +176,23 @@ func Later(do func()) {
 	waiting <- func() { time.Sleep(time.Until(due)); do() }
 }
 
+// Passed is how much time has passed that the machine knows nothing of.
+func Passed() time.Duration {
+	if f := present.Load(); f != nil {
+		return f.passed
+	}
+	return 0
+}
+
 // Now is the machine's clock as this node is to see it.
 func Now() time.Time {
-	c := clock.Load()
-	now := time.Now()
-	if c == nil {
+	now, f := time.Now(), present.Load()
+	if f == nil || f.clock == nil && f.passed == 0 {
 		return now
 	}
-	return now.Round(0).Add(c.offset + time.Duration(float64(now.Sub(c.at))*(c.rate-1)))
+	c := f.clock
+	if c == nil {
+		c = &setting{at: now, rate: 1}
+	}
+	return now.Round(0).Add(f.passed + c.offset + time.Duration(float64(now.Sub(c.at))*(c.rate-1)))
 }

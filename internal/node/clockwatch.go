@@ -29,7 +29,7 @@ func newClockWatch(c *Control) *clockWatch {
 
 // reading looks at both clocks. The wall clock's is taken without Go's own
 // monotonic part, which hides that it was set.
-func reading() clocks.Reading { return clocks.Reading{Wall: clock().Round(0), Boot: bootTime()} }
+func reading() clocks.Reading { return clocks.Reading{Wall: clock().Round(0), Boot: boot()} }
 
 // judge says why this node may not commit, or nil.
 func (w *clockWatch) judge() error {
@@ -74,9 +74,9 @@ func (w *clockWatch) run(ctx context.Context) error {
 func (w *clockWatch) ask(ctx context.Context, name string) {
 	ctx, cancel := context.WithTimeout(ctx, clockEach)
 	defer cancel()
-	asked := bootTime()
+	asked := boot()
 	reply, err := peerpb.NewControlClient(w.c.controls.conns[name]).Clock(ctx, &peerpb.ClockRequest{})
-	answered := bootTime()
+	answered := boot()
 	if err != nil {
 		return // what was heard before counts for a while
 	}

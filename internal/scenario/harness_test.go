@@ -116,28 +116,28 @@ var binary = sync.OnceValues(func() (string, error) {
 // rig is a deployment under test.
 type rig struct {
 	*drill.Deployment
-	shape  shape
-	bin    string
-	up     *exec.Cmd
-	said   *strings.Builder
-	admin  drill.Credential
-	cast   *drill.Cast
-	port   int    // the first that it listens on
-	bugs   string // in HOLDFAST_FAULT
-	lines  map[string][]string
-	offset time.Duration // of the clients' clock
-	mu     sync.Mutex
+	shape   shape
+	bin     string
+	up      *exec.Cmd
+	said    *strings.Builder
+	admin   drill.Credential
+	cast    *drill.Cast
+	port    int    // the first that it listens on
+	bugs    string // in HOLDFAST_FAULT
+	lines   map[string][]string
+	offsets map[string]time.Duration // of the clients' clock
+	mu      sync.Mutex
 }
 
 // now is the clients' clock.
 func (r *rig) now() time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return time.Now().Add(r.offset)
+	return time.Now().Add(r.offsets["clock"] + r.offsets["passed"])
 }
 
 // patience bounds what has to happen in the end. On a bug it does not happen.
-var patience = 60 * time.Second
+var patience = 2 * time.Minute
 
 // newRig starts a deployment in a directory.
 func newRig(dir string, s shape, bugs string) (*rig, error) {
@@ -145,7 +145,7 @@ func newRig(dir string, s shape, bugs string) (*rig, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &rig{shape: s, bin: bin, bugs: bugs, lines: map[string][]string{}, Deployment: &drill.Deployment{Layout: local.Layout{Dir: dir}}}
+	r := &rig{shape: s, bin: bin, bugs: bugs, lines: map[string][]string{}, offsets: map[string]time.Duration{}, Deployment: &drill.Deployment{Layout: local.Layout{Dir: dir}}}
 	r.Now, r.port = r.now, nextPort()
 	if err := r.start(); err != nil {
 		return r, err
@@ -336,17 +336,24 @@ func (s *run) off(word string) {
 	s.must(err == nil, "%v", err)
 }
 
-// clock has nodes, and with "clients" the clients, see another time.
-func (s *run) clock(offset time.Duration, nodes ...string) {
+// clock has the clock of nodes, and with "clients" of the clients, set apart from
+// the machine's.
+func (s *run) clock(offset time.Duration, nodes ...string) { s.shift("clock", offset, nodes) }
+
+// passed has so much time passed on all clocks of nodes, and with "clients" of
+// the clients.
+func (s *run) passed(offset time.Duration, nodes ...string) { s.shift("passed", offset, nodes) }
+
+func (s *run) shift(how string, offset time.Duration, nodes []string) {
 	for _, node := range nodes {
 		if node == "clients" {
 			s.rig.mu.Lock()
-			s.offset = offset
+			s.offsets[how] = offset
 			s.rig.mu.Unlock()
 			continue
 		}
-		s.lines[node] = slices.DeleteFunc(s.lines[node], func(l string) bool { return strings.HasPrefix(l, "clock ") })
-		s.lines[node] = append(s.lines[node], "clock "+offset.String())
+		s.lines[node] = slices.DeleteFunc(s.lines[node], func(l string) bool { return strings.HasPrefix(l, how+" ") })
+		s.lines[node] = append(s.lines[node], how+" "+offset.String())
 	}
 	err := s.tell(slices.DeleteFunc(slices.Clone(nodes), func(n string) bool { return n == "clients" })...)
 	s.must(err == nil, "%v", err)

@@ -111,7 +111,7 @@ var networks = []scenario{
 		n, _ := plain.Read(b)
 		s.check(n == 0 || b[0] == 21, "plain text is answered %q", b[:n]) // 21 is a TLS alert
 	}},
-	{id: "N16", name: "a node of a Region is a black hole", shape: zones, bugs: bugs(failpoint.NoBound), do: func(s *run) {
+	{id: "N16", name: "a node of a Region is a black hole", shape: zones, bugs: bugs(failpoint.NoBound), long: true, do: func(s *run) {
 		thaw := s.freeze("us-east-1c")
 		s.under(&drill.Load{Retries: 1, Timeout: 3 * time.Second}, func() {
 			s.until("a write answered", 20*time.Second, func() bool {
@@ -145,7 +145,7 @@ func cutOff(s *run, steps int, step time.Duration) {
 	heal := s.cut(&drill.Cut{Nodes: []string{"eu-west-1a"}, From: s.ControlNodes()})
 	s.until("it follows nobody", 20*time.Second, func() bool { n := s.Look(s.ctx)["eu-west-1a"]; return n != nil && !n.Connected })
 	for n := range steps {
-		s.clock(time.Duration(n+1)*step, s.everybody()...)
+		s.passed(time.Duration(n+1)*step, s.everybody()...)
 		ended := s.cast.Session
 		s.cast.Session = s.session("eu-west-1") // made while cut off, and good in both Regions
 		s.under(&drill.Load{Rate: 100}, func() { s.pass(700 * time.Millisecond) })

@@ -82,7 +82,7 @@ var processes = []scenario{
 		old := s.made(s.cast.User, "sts", "AssumeRole", "RoleArn", s.cast.RoleARN(), "RoleSessionName", "old").Credential()
 		was := s.Look(s.ctx)["eu-west-1a"]
 		thaw := s.freeze("eu-west-1a")
-		s.clock(10*time.Hour, s.everybody()...)
+		s.passed(10*time.Hour, s.everybody()...)
 		s.written("TagUser", "UserName", s.cast.Name, "Tags.member.1.Key", "p6", "Tags.member.1.Value", fmt.Sprint(time.Now().UnixNano()))
 		thaw()
 		s.converge(30 * time.Second)
@@ -109,7 +109,7 @@ var processes = []scenario{
 		after := s.Pids(s.nodes()...)
 		s.check(fmt.Sprint(before) == fmt.Sprint(after), "a process ended: %v, then %v", before, after)
 	}},
-	{id: "P9", name: "all nodes of a Region die at once while the control plane is gone", shape: zones, bugs: bugs(failpoint.NeedsControl, failpoint.NotDurable), do: func(s *run) {
+	{id: "P9", name: "all nodes of a Region die at once while the control plane is gone", shape: zones, bugs: bugs(failpoint.NeedsControl, failpoint.NotDurable), long: true, do: func(s *run) {
 		s.written("TagUser", "UserName", s.cast.Name, "Tags.member.1.Key", "p9", "Tags.member.1.Value", fmt.Sprint(time.Now().UnixNano()))
 		s.converge(30 * time.Second)
 		was := s.Look(s.ctx)

@@ -168,7 +168,7 @@ func perform(t *testing.T, c *scenario, r *rig) []string {
 		return s.notes
 	}
 	r.mu.Lock()
-	r.lines, r.offset = base, 0
+	r.lines, r.offsets = base, map[string]time.Duration{}
 	r.mu.Unlock()
 	_ = r.tell(r.nodes()...)
 	return s.notes

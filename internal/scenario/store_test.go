@@ -19,7 +19,7 @@ var stores = []scenario{
 			}
 		})
 	}},
-	{id: "S2", name: "two of three control-plane nodes are gone", shape: zones, bugs: bugs(failpoint.ReadsNeedQuorum), do: func(s *run) {
+	{id: "S2", name: "two of three control-plane nodes are gone", shape: zones, bugs: bugs(failpoint.ReadsNeedQuorum), long: true, do: func(s *run) {
 		s.ledger(func(l *drill.Ledger) {
 			s.acked(l, 5)
 			thaw := s.freeze(s.ControlNodes()[:2]...)
