@@ -260,7 +260,13 @@ func (m *machines) sit(name, repository string) *desk {
 	if err := cmd.Start(); err != nil {
 		m.t.Fatal(err)
 	}
-	m.t.Cleanup(func() { in.Close(); _ = cmd.Process.Kill(); r.Close(); _ = cmd.Wait() })
+	ended := make(chan struct{})
+	go func() { // a shell that ends must not be waited for
+		_ = cmd.Wait()
+		w.Close()
+		close(ended)
+	}()
+	m.t.Cleanup(func() { in.Close(); _ = cmd.Process.Kill(); r.Close(); <-ended })
 	d := &desk{m: m, in: in, out: bufio.NewReader(r)}
 	d.must("cd " + cmd.Dir + " && ln -s " + repository + "/deploy deploy") // entering a namespace forgets the directory
 	return d
