@@ -44,7 +44,7 @@ func (d *Deployment) Signal(s syscall.Signal, nodes ...string) error {
 		if pid == 0 {
 			return fmt.Errorf("%s is not running", node)
 		}
-		if err := syscall.Kill(pid, s); err != nil {
+		if err := kill(pid, s); err != nil {
 			return fmt.Errorf("%s: %w", node, err)
 		}
 	}
@@ -66,7 +66,7 @@ func (d *Deployment) Freeze(nodes ...string) (thaw func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.Signal(syscall.SIGSTOP, nodes...); err != nil {
+	if err := d.Signal(stopSignal, nodes...); err != nil {
 		release()
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (d *Deployment) Freeze(nodes ...string) (thaw func(), err error) {
 // own that Ctrl-C does not reach.
 func guardian(command string) (release func(), err error) {
 	cmd := exec.Command("sh", "-c", "cat >/dev/null; "+command)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.SysProcAttr = ownSession()
 	pipe, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
