@@ -362,6 +362,19 @@ func systemctl(dir string, args []string) error {
 		return err
 	}
 	defer log.Close()
+	for try := 1; ; try++ { // Restart=always, RestartSec=1s, as the units say
+		err := startUnit(unit, pidFile, log)
+		if err == nil || try == unitTries {
+			return err
+		}
+		<-time.After(time.Second)
+	}
+}
+
+// unitTries bounds the starts of a unit that ends before it is ready.
+const unitTries = 10
+
+func startUnit(unit, pidFile string, log *os.File) error {
 	cmd, await, err := unitCommand(unit)
 	if err != nil {
 		return err
