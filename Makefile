@@ -75,3 +75,7 @@ simulate:
 REQUESTS ?= 100000
 upgrade:
 	go test ./cmd/holdfast -run TestAnUpgradeNodeByNode -timeout 0 -count=1 -v -args -upgrade-requests $(REQUESTS)
+
+# The deployment page's commands, in network namespaces.
+page:
+	HOLDFAST_PAGE=1 go test ./cmd/holdfast -run TestTheDeploymentPage -count=1 -v
