@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -281,12 +282,7 @@ func (c *Control) servePeers(ctx context.Context, group *errgroup.Group) error {
 	if err != nil {
 		return err
 	}
-	group.Go(func() error { return peers.Serve(listener) })
-	group.Go(func() error {
-		<-ctx.Done()
-		stopGRPC(peers)
-		return nil
-	})
+	serveGRPC(ctx, group, peers, listener)
 	return nil
 }
 
@@ -311,6 +307,16 @@ func (c *Control) serve(ctx context.Context, group *errgroup.Group) error {
 		return serveHTTP(ctx, admin, adminHandler(ending(c.status, c.Ending), c.metrics), nil, c.Log)
 	})
 	return c.serveOperators(ctx, group)
+}
+
+// serveGRPC answers on a listener until ctx ends.
+func serveGRPC(ctx context.Context, group *errgroup.Group, s *grpc.Server, l net.Listener) {
+	group.Go(func() error { return s.Serve(l) })
+	group.Go(func() error {
+		<-ctx.Done()
+		stopGRPC(s)
+		return nil
+	})
 }
 
 // stopGRPC ends a gRPC server: streams have no end of their own.

@@ -296,12 +296,7 @@ func (r *Region) serveOperators(ctx context.Context, group *errgroup.Group, read
 	}
 	s := grpc.NewServer(grpcOptions(r.Log, nil)...)
 	operatorpb.RegisterOperatorServer(s, &operator.RegionServer{Server: reads, State: r.denials.state, Deny: r.denials.make})
-	group.Go(func() error { return s.Serve(l) })
-	group.Go(func() error {
-		<-ctx.Done()
-		stopGRPC(s)
-		return nil
-	})
+	serveGRPC(ctx, group, s, l)
 	return nil
 }
 

@@ -26,12 +26,7 @@ func (c *Control) serveOperators(ctx context.Context, group *errgroup.Group) err
 	}
 	s := grpc.NewServer(grpcOptions(c.Log, nil)...)
 	operatorpb.RegisterOperatorServer(s, c.operators)
-	group.Go(func() error { return s.Serve(l) })
-	group.Go(func() error {
-		<-ctx.Done()
-		stopGRPC(s)
-		return nil
-	})
+	serveGRPC(ctx, group, s, l)
 	return nil
 }
 

@@ -346,12 +346,7 @@ func (p *peers) serve(ctx context.Context, group *errgroup.Group) error {
 	}
 	peerpb.RegisterFeedServer(s, p.share)
 	peerpb.RegisterPeersServer(s, p)
-	group.Go(func() error { return s.Serve(l) })
-	group.Go(func() error {
-		<-ctx.Done()
-		stopGRPC(s)
-		return nil
-	})
+	serveGRPC(ctx, group, s, l)
 	return nil
 }
 

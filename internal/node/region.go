@@ -254,12 +254,7 @@ func (r *Region) serveDecisions(ctx context.Context, group *errgroup.Group, d *n
 		creds = credentials.NewTLS(tlsConfig)
 	}
 	s := native.NewServer(r.counted(d, "grpc"), creds, grpcOptions(r.Log, r.metrics.observe)...)
-	group.Go(func() error { return s.Serve(l) })
-	group.Go(func() error {
-		<-ctx.Done()
-		stopGRPC(s)
-		return nil
-	})
+	serveGRPC(ctx, group, s, l)
 	return nil
 }
 
