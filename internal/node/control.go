@@ -276,7 +276,7 @@ func (c *Control) servePeers(ctx context.Context, group *errgroup.Group) error {
 	}
 	peerpb.RegisterFeedServer(peers, c.hub)
 	peerpb.RegisterControlServer(peers, &controlServer{c: c})
-	c.operators = &operators{c: c, here: &operator.Server{View: c.writer.View, Commit: c.commitOperator, MakeAccount: c.makeAccount, Now: clock, Authorizer: c.front.Authorizer, Log: c.readLog}}
+	c.operators = &operators{c: c, here: &operator.Server{View: c.writer.View, Commit: c.commitOperator, MakeAccount: c.makeAccount, AdmitRegion: c.ring.NewRegion, Now: clock, Authorizer: c.front.Authorizer, Log: c.readLog}}
 	operatorpb.RegisterOperatorServer(peers, c.operators)
 	listener, err := c.Inherited.Listener("peer", c.Config.Peer)
 	if err != nil {

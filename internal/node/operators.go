@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
+	"github.com/holdfast-iam/holdfast/internal/keyring"
 	"github.com/holdfast-iam/holdfast/internal/operator"
 	"github.com/holdfast-iam/holdfast/internal/operator/operatorpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -54,13 +55,7 @@ func (c *Control) commitOperator(ctx context.Context, ch operator.Change) (opera
 
 // makeAccount makes an account's records: its data key, and a root key.
 func (c *Control) makeAccount(tx record.Tx, id, name string, now time.Time) (*operator.NewAccount, error) {
-	var regions []string
-	err := record.Scan(tx, record.Regions, record.RegionByName, "", "", func(_ string, r *record.Region) bool {
-		if !r.OptIn {
-			regions = append(regions, r.Name)
-		}
-		return true
-	})
+	regions, err := keyring.DefaultRegions(tx)
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,10 @@ func (c *Control) renewKeys(ctx context.Context) error {
 	for c.sequencing(ctx, renewPause) {
 		now, err := c.renewRegions(ctx)
 		if err == nil && now != done {
-			if err = c.renewWrapped(ctx); err == nil {
+			if err = c.wrapForRegions(ctx); err == nil {
+				err = c.renewWrapped(ctx)
+			}
+			if err == nil {
 				done = now
 			}
 		}
@@ -53,6 +56,24 @@ func (c *Control) renewRegions(ctx context.Context) (string, error) {
 		return true
 	})
 	return strings.Join(used, " "), err
+}
+
+// wrapForRegions wraps the accounts' keys for a Region that was admitted, some
+// accounts a commit.
+func (c *Control) wrapForRegions(ctx context.Context) error {
+	for after := ""; ; {
+		accounts, err := keyring.AccountsUnwrapped(c.writer.View(), after, renewGroup)
+		if err != nil || len(accounts) == 0 {
+			return err
+		}
+		o := c.writer.System(ctx, "wrap account keys for a new Region", false, func(tx record.Tx, _ time.Time) error {
+			return c.ring.WrapAccounts(tx, accounts)
+		})
+		if o.Err != nil {
+			return o.Err
+		}
+		after = accounts[len(accounts)-1]
+	}
 }
 
 // renewWrapped renews opening keys and account keys, some accounts a commit.

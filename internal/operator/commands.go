@@ -57,6 +57,10 @@ func (s *Server) command(c *operatorpb.Command, by signers) (*command, error) {
 		return reduces(c, by, fenceNode)
 	case "node.exposed":
 		return asks(c, func(in *exposedIn, v *view.View) (any, error) { return exposedKeys(in, v) })
+	case "region.create":
+		return adds(c, by, s.admitRegion)
+	case "region.list":
+		return reads(c, func(r record.Reader) (any, error) { return list(r, record.Regions, record.RegionByName) })
 	case "node.pins":
 		return reads(c, pins)
 	case "operator.enroll":

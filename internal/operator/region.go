@@ -1,0 +1,41 @@
+package operator
+
+import (
+	"regexp"
+	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/record"
+)
+
+// regionForm is the form of a Region's name: it stands in tokens and in ARNs.
+var regionForm = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
+
+// maxRegions bounds a deployment's Regions: each costs every account a wrap.
+const maxRegions = 64
+
+type regionIn struct {
+	Name string `json:"name"`
+}
+
+// admitRegion admits a Region, whose nodes can be invited then. It takes two
+// operators: its nodes are given what opens every account's keys.
+func (s *Server) admitRegion(in *regionIn, by signers, tx record.Tx, now time.Time) (any, error) {
+	if err := two(tx, by, "admitting a Region"); err != nil {
+		return nil, err
+	}
+	all, err := list(tx, record.Regions, record.RegionByName)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(in.Name) > 32 || !regionForm.MatchString(in.Name):
+		return nil, refuse("%q is no Region's name, such as eu-west-1", in.Name)
+	case record.Has(tx, record.Regions, record.None, in.Name):
+		return nil, refuse("Region %s is there already", in.Name)
+	case len(all) >= maxRegions:
+		return nil, refuse("there are %d Regions already", len(all))
+	}
+	if err := s.AdmitRegion(tx, in.Name, now); err != nil {
+		return nil, err
+	}
+	return record.Get(tx, record.Regions, record.None, in.Name)
+}
