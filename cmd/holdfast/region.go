@@ -23,7 +23,7 @@ func regionCommand() *cobra.Command {
 	listFormat := formatFlag(list)
 	list.RunE = func(cmd *cobra.Command, _ []string) error {
 		var out []*record.Region
-		if err := execute(cmd, "region.list", struct{}{}, &out); err != nil {
+		if err := execute(cmd, "region.admitted", struct{}{}, &out); err != nil {
 			return err
 		}
 		return show(cmd, *listFormat, out, regionHeader, regionRows(out...))

@@ -34,7 +34,7 @@ func TestARegionIsAdmittedByTwoOperatorsOnce(t *testing.T) {
 	if err := admit(); err != nil {
 		t.Fatal(err)
 	}
-	if all := good[[]*record.Region](w, "region.list", "{}"); len(all) != 1 || all[0].Name != "eu-west-1" {
+	if all := good[[]*record.Region](w, "region.admitted", "{}"); len(all) != 1 || all[0].Name != "eu-west-1" {
 		t.Errorf("%+v", all)
 	}
 	if err := admit(); err == nil || !strings.Contains(err.Error(), "there already") {
