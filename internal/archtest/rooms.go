@@ -48,7 +48,7 @@ var Plan = []Room{
 	{Path: "internal/peer", Floor: 2, Uses: []string{"internal/peer/peerpb"}, Modules: []string{"google.golang.org/grpc", "google.golang.org/protobuf"}},
 	{Path: "internal/peer/peerpb", Floor: 2, Modules: []string{"google.golang.org/grpc", "google.golang.org/protobuf"}},
 	{Path: "internal/feed", Floor: 2, Uses: []string{"internal/view", "internal/peer", "internal/peer/peerpb"}, Modules: []string{"google.golang.org/grpc"}},
-	{Path: "internal/replica", Floor: 2, Uses: []string{"internal/view", "internal/feed", "internal/peer", "internal/peer/peerpb"}, Modules: []string{"google.golang.org/grpc"}},
+	{Path: "internal/replica", Floor: 2, Uses: []string{"internal/clocks", "internal/view", "internal/feed", "internal/peer", "internal/peer/peerpb"}, Modules: []string{"google.golang.org/grpc"}},
 	{Path: "internal/lineage", Floor: 2, Uses: []string{"internal/view"}},
 	{Path: "internal/backup", Floor: 2, Uses: []string{"internal/view"}, Modules: []string{"filippo.io/age"}},
 	{Path: "internal/keyring", Floor: 2, Uses: []string{"sigv4"}},

@@ -188,6 +188,15 @@ func TestASessionEndsAtItsTimeAndByTheCommitTimeWhateverTheClockSays(t *testing.
 		if _, err := w.askAt(s, x.at); code(t, err) != x.want {
 			t.Errorf("%s: %v, want %q", x.name, err, x.want)
 		}
+		w.v.Floor = nil
+		c, err := w.askAt(s, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.v.Floor = func() time.Time { return x.floor }
+		if err := w.v.Standing(w.view, c, x.at); code(t, err) != x.want {
+			t.Errorf("%s, asked again: %v, want %q", x.name, err, x.want)
+		}
 	}
 }
 

@@ -181,7 +181,7 @@ func (a *Verifier) prove(v *view.View, req *sigv4.Request, p sigv4.Presented, pr
 			return nil, errToken
 		}
 	}
-	return f.caller, a.standing(v, f.caller, now)
+	return f.caller, a.Standing(v, f.caller, now)
 }
 
 // signingKey reads the record of a token's signing key; nil where there is
@@ -358,7 +358,7 @@ func (a *Verifier) Bearer(v *view.View, bearer, service string, now time.Time) (
 		return nil, errExpired
 	}
 	c := a.holder(v, User, e, form, id)
-	return c, a.standing(v, c, now)
+	return c, a.Standing(v, c, now)
 }
 
 // judge is the time against which expiry is judged.
@@ -371,9 +371,9 @@ func (a *Verifier) judge(now time.Time) time.Time {
 	return now
 }
 
-// standing says whether a proven caller may go on: expiry and all that Recheck
-// asks.
-func (a *Verifier) standing(r record.Reader, c *Caller, now time.Time) error {
+// Standing says whether a proven caller may go on in a state: expiry, against the
+// floor too, and all that Recheck asks.
+func (a *Verifier) Standing(r record.Reader, c *Caller, now time.Time) error {
 	if a.Ring == nil {
 		return errToken
 	}
@@ -387,5 +387,5 @@ func (a *Verifier) Again(v *view.View, claim Claim, now time.Time) (*Caller, err
 		return nil, errToken
 	}
 	c.Index = v.Head.Index
-	return c, a.standing(v, c, now)
+	return c, a.Standing(v, c, now)
 }

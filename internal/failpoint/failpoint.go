@@ -110,10 +110,11 @@ const (
 	RelayWaits      Bug = "relay-waits"       // a write waits for a control plane that is silent
 
 	// Time.
-	NoTimeFloor  Bug = "no-time-floor"   // a clock that goes back brings back what has expired
-	FloorFollows Bug = "floor-follows"   // any commit time raises the floor
-	NoKeysAhead  Bug = "no-keys-ahead"   // a signing key is made when it is needed
-	KeyForAnyDay Bug = "key-for-any-day" // the key derived for one day is used on the next
+	NoTimeFloor    Bug = "no-time-floor"   // a clock that goes back brings back what has expired
+	FloorFollows   Bug = "floor-follows"   // any commit time raises the floor
+	FloorForgotten Bug = "floor-forgotten" // a start knows nothing of the floor before it
+	NoKeysAhead    Bug = "no-keys-ahead"   // a signing key is made when it is needed
+	KeyForAnyDay   Bug = "key-for-any-day" // the key derived for one day is used on the next
 
 	// Credentials.
 	ExpiryUnchecked Bug = "expiry-unchecked" // a session does not end
@@ -135,7 +136,7 @@ var Bugs = []Bug{AckBeforeCommit, ForgetsCallIDs, NoHeadCompare, NoFsync, NoFloo
 	NoWait, NoBound, NeverLeaves, FencedFollow, ResumesAnyway, AnyPeer,
 	BelievesBatches, OldBreaks, SkipsBatches, NotDurable, NotSynced, TrustsDisk, DamagedEnds, NeedsWholeLog, NeedsControl, StopsWhenSilent, NeverReconnects,
 	NoSilenceLimit, DiskErrorEnds, NeedsDNS, ServesUnready, RelayWaits,
-	NoTimeFloor, FloorFollows, NoKeysAhead, KeyForAnyDay,
+	NoTimeFloor, FloorFollows, FloorForgotten, NoKeysAhead, KeyForAnyDay,
 	ExpiryUnchecked, InactiveSigns, DenialsIgnored, MinterUnchecked, KeysByTimer, CacheByKeyID, AnyFileMode, KEKUnchecked,
 	NoPanicBarrier, NoSizeLimit}
 

@@ -54,6 +54,7 @@ type Control struct {
 	controls  *controls // the control plane's other nodes
 	operators *operators
 	clock     *clockWatch
+	floor     *timeFloor
 	retiring  sync.WaitGroup // of what is left to do once there is a successor
 	sequenced bool           // whether this node made the newest commit; for committed alone
 }
@@ -83,6 +84,7 @@ func (c *Control) Run(ctx context.Context) error {
 		}
 	})
 	group.Go(func() error { return c.clock.run(ctx) })
+	group.Go(func() error { return c.floor.run(ctx) })
 	if err := c.servePeers(ctx, group); err != nil { // before anything is committed: the others' clocks are needed for it
 		return err
 	}
@@ -138,7 +140,7 @@ func (c *Control) open(ctx context.Context) (*store.Etcd, error) {
 	}
 	c.inherit()
 	c.sequenced = c.writer.Sequences()
-	c.clock = newClockWatch(c)
+	c.clock, c.floor = newClockWatch(c), newTimeFloor(c)
 	c.writer.Clock = c.clock.judge
 	c.hub.Start(c.writer.View())
 	return kv, nil
@@ -265,7 +267,7 @@ func (c *Control) servePeers(ctx context.Context, group *errgroup.Group) error {
 		},
 		NewBearer: keyring.NewBearer,
 	})).Without(iam.Unbuilt())
-	verifier := &authn.Verifier{Ring: c.ring, Region: c.Config.Region, AnyRegion: c.Config.AnyRegion, Hot: new(view.Ring)}
+	verifier := &authn.Verifier{Ring: c.ring, Region: c.Config.Region, AnyRegion: c.Config.AnyRegion, Floor: c.floor.At, Hot: new(view.Ring)}
 	c.metrics.know(table)
 	c.gauges(verifier)
 	c.front = &front.Handler{Operations: front.NewOperations(table), Region: c.Config.Region, Verifier: verifier, Authorizer: &authz.Authorizer{},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/holdfast-iam/holdfast/internal/clocks"
 	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -19,10 +20,6 @@ const (
 	// goodRun is how long a connection has to hold for the pause to start over.
 	goodRun = time.Second
 )
-
-// maxAhead is how far ahead of the node's own clock a commit time may be to
-// raise the floor.
-const maxAhead = 5 * time.Minute
 
 // maxSnapshot bounds the records of a snapshot.
 const maxSnapshot = 50_000_000
@@ -39,6 +36,8 @@ type (
 		Lost bool
 		// Successors are those that the node has been shown.
 		Successors [][]byte
+		// Floor is the time floor that the disk has; zero: none.
+		Floor time.Time
 	}
 	// Timer says that it is time to follow.
 	Timer struct{}
@@ -89,6 +88,8 @@ type (
 	// Ahead reports a commit time that is too far ahead of the node's clock to
 	// raise the floor.
 	Ahead struct{ Commit time.Time }
+	// KeepFloor makes the floor durable. Nothing waits for it.
+	KeepFloor struct{ At time.Time }
 )
 
 // Follower is the single-threaded machine of a replica: no goroutine of its
@@ -111,7 +112,7 @@ type Follower struct {
 	begun  time.Time
 	pause  time.Duration
 	beat   int64 // milliseconds
-	floor  int64 // milliseconds
+	floor  clocks.Floor
 }
 
 // pending is what a write makes durable.
@@ -146,8 +147,8 @@ func (f *Follower) Linked() bool { return f.linked }
 // Beat is the newest verified word of the head, in milliseconds; 0: none.
 func (f *Follower) Beat() int64 { return f.beat }
 
-// Floor is the newest verified commit time, in milliseconds.
-func (f *Follower) Floor() int64 { return f.floor }
+// Floor is the newest verified commit time.
+func (f *Follower) Floor() time.Time { return f.floor.At() }
 
 // Step takes one event and says what is to be done.
 func (f *Follower) Step(event any, now time.Time) []any {
@@ -182,6 +183,9 @@ func (f *Follower) Step(event any, now time.Time) []any {
 
 func (f *Follower) loaded(e Loaded, now time.Time) []any {
 	f.lost.is = e.Lost
+	if !failpoint.On(failpoint.FloorForgotten) {
+		f.floor = clocks.FloorAt(e.Floor)
+	}
 	if e.View == nil {
 		f.heirs.raw = e.Successors
 		return nil
@@ -374,7 +378,8 @@ func (f *Follower) written(err error, now time.Time) []any {
 	f.view = w.next
 	f.settled(before)
 	f.beat = max(f.beat, f.view.Head.Time)
-	out := append(f.raiseFloor(f.view.Head.At(), now), f.serve(w.batch)...)
+	raised := f.raiseFloor(f.view.Head.At(), now)
+	out := append(f.serve(w.batch), raised...)
 	if f.logSize > rewriteAt {
 		f.writing = &pending{nil, f.seed, 0, nil}
 		out = append(out, Rewrite{f.view, f.seed})
@@ -409,10 +414,15 @@ func (f *Follower) raiseFloor(t, now time.Time) []any {
 	if failpoint.On(failpoint.NoTimeFloor) {
 		return nil
 	}
-	if t.After(now.Add(maxAhead)) && !failpoint.On(failpoint.FloorFollows) {
+	if failpoint.On(failpoint.FloorFollows) {
+		now = t
+	}
+	if !f.floor.Raise(t, now) {
 		return []any{Ahead{t}}
 	}
-	f.floor = max(f.floor, t.UnixMilli())
+	if f.floor.Due() {
+		return []any{KeepFloor{f.floor.At()}}
+	}
 	return nil
 }
 

@@ -163,6 +163,25 @@ func TestFramesThatCannotBeRightEndTheStream(t *testing.T) {
 	}
 }
 
+func TestAStartWithAClockOfLongAgoHasTheFloorOfBefore(t *testing.T) {
+	s := newSource(t)
+	s.user(1)
+	commit, long := s.v.Head.At(), time.Unix(0, 0)
+	f := NewFollower(rootHash())
+	if kept, ok := has[KeepFloor](f.Step(Loaded{View: s.v}, commit)); !ok || !kept.At.Equal(commit) {
+		t.Fatalf("the floor is not kept: %v", kept)
+	}
+	f = NewFollower(rootHash())
+	if out := f.Step(Loaded{View: s.v, Floor: commit}, long); !f.Floor().Equal(commit) {
+		t.Errorf("floor %s: %v", f.Floor(), out)
+	}
+	f = NewFollower(rootHash())
+	out := f.Step(Loaded{View: s.v}, long)
+	if _, ok := has[Ahead](out); !ok || f.Floor().Equal(commit) {
+		t.Errorf("a disk without a floor: %s, %v", f.Floor(), out)
+	}
+}
+
 func TestAFrameDuringAWriteIsRefused(t *testing.T) {
 	s := newSource(t)
 	f := following(s)

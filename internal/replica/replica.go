@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/holdfast-iam/holdfast/internal/clocks"
 	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/feed"
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -91,7 +92,7 @@ func (r *Replica) Open() error {
 	if lost {
 		r.Log.Error("this node had a disk copy and has it no more: it serves again when the control plane has told it how far the log is, or under a new identity")
 	}
-	r.showAll(r.step(Loaded{Lost: lost, Successors: list}))
+	r.showAll(r.step(Loaded{Lost: lost, Successors: list, Floor: r.keptFloor()}))
 	return nil
 }
 
@@ -110,7 +111,7 @@ func (r *Replica) load() (Loaded, error) {
 		return Loaded{}, err
 	}
 	list, err := readSuccessors(r.Dir)
-	return Loaded{View: v, Seed: seed, LogSize: log.size, Successors: list}, err
+	return Loaded{View: v, Seed: seed, LogSize: log.size, Successors: list, Floor: r.keptFloor()}, err
 }
 
 // copy reads the snapshot's view, from the packed copy beside it where that is
@@ -154,7 +155,7 @@ func (r *Replica) step(event any) []any {
 	}
 	r.pass(event)
 	r.beat.Store(r.machine.Beat())
-	r.floor.Store(r.machine.Floor())
+	r.floor.Store(r.machine.Floor().UnixMilli())
 	r.linked.Store(r.machine.Linked())
 	r.open.Store(r.machine.open)
 	r.lost.Store(r.machine.Lost())
@@ -175,6 +176,10 @@ func (r *Replica) show(effect any) {
 		r.alarm.Store(&e.Text)
 	case Ahead:
 		r.Log.Error("a commit time is far ahead of this node's clock; the floor stays", "commit", e.Commit)
+	case KeepFloor:
+		if err := clocks.WriteFloor(filepath.Join(r.Dir, floorFile), e.At); err != nil {
+			r.Log.Error("the time floor is not on the disk: after a restart with a wrong clock it is an older one", "error", err)
+		}
 	}
 }
 
@@ -201,6 +206,19 @@ func (r *Replica) View() *view.View { return r.current.Load() }
 // Floor is the newest verified commit time: nothing that expired before it is
 // accepted.
 func (r *Replica) Floor() time.Time { return time.UnixMilli(r.floor.Load()) }
+
+// floorFile holds the time floor.
+const floorFile = "floor"
+
+// keptFloor is the floor that the disk has. One that cannot be read is none: what
+// raises it next is this node's own clock's word.
+func (r *Replica) keptFloor() time.Time {
+	at, err := clocks.ReadFloor(filepath.Join(r.Dir, floorFile))
+	if err != nil {
+		r.Log.Error("the time floor cannot be read", "error", err)
+	}
+	return at
+}
 
 // Age is how long ago this node last heard of the head.
 func (r *Replica) Age(now time.Time) time.Duration {

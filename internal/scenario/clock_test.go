@@ -31,6 +31,18 @@ var clocks = []scenario{
 		s.clock(-20*time.Minute, "us-east-1a", "clients")
 		s.expired(short)
 	}},
+	{id: "C4", name: "a Region's machine starts in 1970 with nobody to follow", shape: one, bugs: bugs(failpoint.FloorForgotten, failpoint.NoTimeFloor), long: true, own: true, do: func(s *run) {
+		short := s.shortSession()
+		s.passed(20*time.Minute, s.everybody()...)
+		s.settled("c4")
+		s.converge(10 * time.Second)
+		s.expired(short)
+		s.freeze("control")
+		s.clock(-time.Since(time.Unix(0, 0)), "us-east-1a", "clients")
+		s.kill("us-east-1a")
+		s.until("serving again", 20*time.Second, func() bool { return s.call(s.cast.User, "sts", "GetCallerIdentity").Status == 200 })
+		s.expired(short)
+	}},
 	{id: "C7a", name: "midnight passes under load", shape: two, bugs: bugs(failpoint.KeyForAnyDay), long: true, own: true, do: func(s *run) { across(s, midnight(time.Now(), 1)) }},
 	{id: "C7b", name: "the year ends under load", shape: two, bugs: bugs(failpoint.KeyForAnyDay), own: true, long: true, do: func(s *run) {
 		now := time.Now().UTC()

@@ -35,7 +35,7 @@ func (w *world) check() {
 		at := r.durable()
 		if r.serving != nil {
 			at = r.serving.Head.Index
-			if floor := r.machine.Floor(); floor < r.floor {
+			if floor := r.machine.Floor().UnixMilli(); floor < r.floor {
 				w.fail("Floor: that of %s went down", r.id)
 			} else {
 				r.floor = floor

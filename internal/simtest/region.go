@@ -38,6 +38,7 @@ type region struct {
 type disk struct {
 	snapshot *view.View
 	seed     []byte
+	floor    time.Time
 	log      []piece
 	// crash finishes the write under way as a power cut would.
 	crash func()
@@ -68,9 +69,9 @@ func (r *region) start() {
 		for _, p := range r.disk.log {
 			size += int64(len(p.batch))
 		}
-		r.perform(r.machine.Step(replica.Loaded{View: v, Seed: r.disk.seed, LogSize: size}, r.clock.wall()))
+		r.perform(r.machine.Step(replica.Loaded{View: v, Seed: r.disk.seed, LogSize: size, Floor: r.disk.floor}, r.clock.wall()))
 	} else if r.copyLost {
-		r.perform(r.machine.Step(replica.Loaded{Lost: true}, r.clock.wall()))
+		r.perform(r.machine.Step(replica.Loaded{Lost: true, Floor: r.disk.floor}, r.clock.wall()))
 	} else if r.served > 0 {
 		r.w.fail("Recovered: %s has nothing to serve after a restart, and had %d", r.id, r.served)
 	}
@@ -225,6 +226,8 @@ func (r *region) perform(effects []any) {
 				r.w.fail("Durable: %s acknowledges %d with %d on its disk", r.id, e.Index, got)
 			}
 			r.send(&peerpb.Up{Acknowledged: e.Index})
+		case replica.KeepFloor:
+			r.disk.floor = e.At
 		case replica.Append:
 			r.append(e.Batch)
 		case replica.Rewrite:

@@ -222,7 +222,7 @@ func (d *Decider) demanded(ctx context.Context, header []string) (*view.View, er
 
 // again judges an asker on a newer view than it entered with.
 func (d *Decider) again(v *view.View, a *Asker, source string) (*Asker, error) {
-	if err := authn.Recheck(v, a.Caller, d.Now()); err != nil {
+	if err := d.Verifier.Standing(v, a.Caller, d.Now()); err != nil {
 		return nil, err
 	}
 	c, err := a.Caller.At(v)

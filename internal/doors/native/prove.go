@@ -101,7 +101,7 @@ func (d *Decider) authenticated(ctx context.Context, v *view.View, a *Asker, r *
 		if a.place.Again(ctx) != nil {
 			return throttled()
 		}
-		if err := authn.Recheck(newer, a.Caller, d.Now()); err != nil {
+		if err := d.Verifier.Standing(newer, a.Caller, d.Now()); err != nil {
 			return err
 		}
 		proof, err = d.Authenticate(newer, a, r)

@@ -1,0 +1,102 @@
+package clocks
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+const (
+	// MaxAhead is how far ahead of the node's own clock a commit time may be to
+	// raise the floor: further ahead, one of the two clocks is wrong.
+	MaxAhead = 5 * time.Minute
+	// keepEach is by how much the floor may be above what the disk has of it.
+	keepEach = time.Minute
+)
+
+// Floor is the newest commit time that a node has verified: nothing that ended
+// before it is accepted, whatever the node's clock shows. It never falls, and is
+// on the node's disk but for its last minute, so that a node that starts with a
+// clock of long ago has it. The zero Floor is of a node that has verified nothing.
+type Floor struct {
+	at, kept int64 // milliseconds since 1970
+}
+
+// FloorAt is a floor that the disk had.
+func FloorAt(t time.Time) Floor {
+	if t.IsZero() {
+		return Floor{}
+	}
+	return Floor{t.UnixMilli(), t.UnixMilli()}
+}
+
+// Raise takes a verified commit time. It is false, and the floor as it was, when
+// the time is too far ahead of the node's own clock.
+func (f *Floor) Raise(commit, now time.Time) bool {
+	if commit.After(now.Add(MaxAhead)) {
+		return commit.UnixMilli() <= f.at
+	}
+	f.at = max(f.at, commit.UnixMilli())
+	return true
+}
+
+// At is the floor; 1970 for none.
+func (f *Floor) At() time.Time { return time.UnixMilli(f.at) }
+
+// Due says, once for each, that the floor is to be kept.
+func (f *Floor) Due() bool {
+	if f.at-f.kept < keepEach.Milliseconds() {
+		return false
+	}
+	f.kept = f.at
+	return true
+}
+
+// maxFloorFile bounds the file of a floor, in bytes.
+const maxFloorFile = 64
+
+// ReadFloor reads the file that WriteFloor wrote; where there is none, the floor
+// is none.
+func ReadFloor(path string) (time.Time, error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, err
+	}
+	t, err := time.Parse(time.RFC3339, strings.TrimSpace(string(b[:min(len(b), maxFloorFile)])))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%s holds no time: the newest commit time that this node had verified is not known", path)
+	}
+	return t, nil
+}
+
+// WriteFloor writes a floor so that the old file or the new one is there whole.
+func WriteFloor(path string, t time.Time) error {
+	tmp := path + ".new"
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(t.UTC().Format(time.RFC3339) + "\n")
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return err
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	return errors.Join(err, d.Close())
+}

@@ -1,0 +1,79 @@
+package clocks
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+func TestAFloorRisesWithCommitTimesThatTheClockBearsOutAndNeverFalls(t *testing.T) {
+	now := start.Wall
+	var f Floor
+	for _, x := range []struct {
+		commit time.Time
+		ok     bool
+		floor  time.Time
+	}{
+		{now.Add(-time.Hour), true, now.Add(-time.Hour)},
+		{now.Add(-2 * time.Hour), true, now.Add(-time.Hour)},
+		{now.Add(MaxAhead + time.Second), false, now.Add(-time.Hour)},
+		{now.Add(MaxAhead), true, now.Add(MaxAhead)},
+		{now, true, now.Add(MaxAhead)},
+	} {
+		if ok := f.Raise(x.commit, now); ok != x.ok || !f.At().Equal(x.floor) {
+			t.Errorf("a commit at %s: %v, floor %s", x.commit, ok, f.At())
+		}
+	}
+}
+
+func TestAFloorThatTheDiskHadHoldsWhateverTheClockShows(t *testing.T) {
+	f := FloorAt(start.Wall)
+	long := time.Unix(0, 0)
+	if !f.Raise(start.Wall, long) || f.Raise(start.Wall.Add(time.Second), long) || !f.At().Equal(start.Wall) {
+		t.Errorf("floor %s", f.At())
+	}
+}
+
+func TestAFloorIsKeptOnceAMinute(t *testing.T) {
+	f := FloorAt(start.Wall)
+	var kept []time.Duration
+	for s := range 150 {
+		d := time.Duration(s) * time.Second
+		f.Raise(start.Wall.Add(d), start.Wall.Add(d))
+		if f.Due() {
+			kept = append(kept, d)
+		}
+	}
+	if len(kept) != 2 || kept[0] != time.Minute || kept[1] != 2*time.Minute {
+		t.Errorf("kept at %v", kept)
+	}
+	var fresh Floor
+	if fresh.Raise(start.Wall, start.Wall); !fresh.Due() || fresh.Due() {
+		t.Error("the first floor is not kept once")
+	}
+}
+
+func TestAFloorsFileIsReadAsItWasWrittenAndABrokenOneSaysSo(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "floor")
+	if at, err := ReadFloor(path); err != nil || !at.IsZero() {
+		t.Fatalf("%s, %v", at, err)
+	}
+	if f := FloorAt(time.Time{}); f.At().UnixMilli() != 0 {
+		t.Errorf("no file: %s", f.At())
+	}
+	if err := WriteFloor(path, start.Wall); err != nil {
+		t.Fatal(err)
+	}
+	if at, err := ReadFloor(path); err != nil || !at.Equal(start.Wall) {
+		t.Fatalf("%s, %v", at, err)
+	}
+	for _, text := range []string{"", "x", "2026-13-01T00:00:00Z", "1764000000"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadFloor(path); err == nil {
+			t.Errorf("%q was read", text)
+		}
+	}
+}
