@@ -1,8 +1,10 @@
 package main
 
 import (
+	"strings"
 	"time"
 
+	"github.com/holdfast-iam/holdfast/internal/operator"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/spf13/cobra"
 )
@@ -28,7 +30,24 @@ func regionCommand() *cobra.Command {
 		}
 		return show(cmd, *listFormat, out, regionHeader, regionRows(out...))
 	}
-	cmd.AddCommand(create, list)
+	cmd.AddCommand(create, list, regionDeleteCommand())
+	return cmd
+}
+
+func regionDeleteCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "delete NAME", Short: "Take a Region out for good; takes two operators in production",
+		Long: "Take a Region out for good. Its nodes are fenced: they serve nobody once the control plane has told them, the sessions that they minted are\n" +
+			"refused everywhere, and no write waits for them. The keys that they held are renewed. Lead its clients elsewhere first.",
+		Args: cobra.ExactArgs(1)}
+	proposeFlag(cmd)
+	format := formatFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var out operator.Removed
+		if err := execute(cmd, "region.delete", map[string]string{"name": args[0]}, &out); err != nil || propose(cmd) != "" {
+			return err
+		}
+		return show(cmd, *format, out, "REGION\tFENCED", [][]string{{out.Region, strings.Join(out.Fenced, ", ")}})
+	}
 	return cmd
 }
 

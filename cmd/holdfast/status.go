@@ -105,8 +105,25 @@ func statusCommand() *cobra.Command {
 	return cmd
 }
 
-func verdict(all []nodeStatus) error {
+// takenOut names the nodes that were fenced: nobody waits for them.
+func takenOut(all []nodeStatus) map[string]bool {
+	out := map[string]bool{}
 	for _, s := range all {
+		if s.Status != nil && s.Status.Role == record.ControlNode {
+			for _, id := range s.Status.Fenced {
+				out[id] = true
+			}
+		}
+	}
+	return out
+}
+
+func verdict(all []nodeStatus) error {
+	out := takenOut(all)
+	for _, s := range all {
+		if out[s.Name] {
+			continue
+		}
 		if s.Status == nil {
 			return unreachable(fmt.Errorf("%s is unreachable", s.Name))
 		}
@@ -175,7 +192,11 @@ func waitCommand() *cobra.Command {
 }
 
 func behindOf(all []nodeStatus, lineage string, index uint64) string {
+	out := takenOut(all)
 	for _, s := range all {
+		if out[s.Name] {
+			continue
+		}
 		if s.Status == nil || s.Status.Lineage != lineage || s.Status.Index < index {
 			return s.Name
 		}

@@ -238,7 +238,7 @@ func (h *Hub) pump(ctx context.Context, node string, at uint64, send sender) err
 	for {
 		batches, changed, ok := h.after(at)
 		if !h.admits(node) {
-			return status.Error(codes.PermissionDenied, "this node is fenced")
+			return peer.ErrFenced
 		}
 		if !ok {
 			return status.Error(codes.OutOfRange, "too far behind: follow again from a snapshot")

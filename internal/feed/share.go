@@ -119,7 +119,7 @@ func (s *Share) pump(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down], ri
 		s.mu.Unlock()
 		switch {
 		case !admitted(v, node):
-			return status.Error(codes.PermissionDenied, "this node is fenced")
+			return peer.ErrFenced
 		case !ok || !same:
 			return status.Error(codes.OutOfRange, "follow again: from a snapshot, or of another history")
 		}

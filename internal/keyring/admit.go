@@ -11,14 +11,20 @@ import (
 // the Regions enabled by default share one small wrap more: nothing is sealed
 // anew, so nothing that was sealed before has to be touched.
 
-// NewRegion admits a Region that is enabled by default: its record, its first
-// wrapping key, and its wraps of the opening keys, which are few. Those of the
-// accounts' keys follow by WrapAccounts.
+// NewRegion admits a Region that is enabled by default: its record, a wrapping
+// key that no node has held, and its wraps of the opening keys, which are few.
+// Those of the accounts' keys follow by WrapAccounts.
 func (r *Ring) NewRegion(tx record.Tx, name string, now time.Time) error {
 	if err := record.Put(tx, record.Regions, &record.Region{Name: name, Created: record.At(now)}); err != nil {
 		return err
 	}
-	k, err := r.NewRegionKey(name, 1, nil, now)
+	generation := 1
+	if old, err := newestRegionKey(tx, name); err != nil {
+		return err
+	} else if old != nil { // it was taken out, and comes again
+		generation = old.Generation + 1
+	}
+	k, err := r.NewRegionKey(name, generation, nil, now)
 	if err != nil {
 		return err
 	}
@@ -34,6 +40,9 @@ func (r *Ring) NewRegion(tx record.Tx, name string, now time.Time) error {
 		return err
 	}
 	for _, o := range all {
+		if len(lacking([]string{name}, o.Regions)) == 0 {
+			continue // its nodes are given the earlier generations too
+		}
 		bound := bind(forOpening, o.Class, strconv.Itoa(o.Generation))
 		if o.Regions, err = r.wrapMore(tx, o.KEK, o.Regions, name, bound); err != nil {
 			return err

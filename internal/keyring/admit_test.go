@@ -82,3 +82,70 @@ func TestARegionThatIsAdmittedOpensWhatWasSealedBeforeItCame(t *testing.T) {
 		t.Error("a Region node admitted a Region")
 	}
 }
+
+func TestKeysAreRenewedWithoutARegionThatWasTakenOutWhichMayComeAgain(t *testing.T) {
+	control, kept, gone, tx := fencedWorld(t)
+	const account = "000000000001"
+	before, _, err := control.NewAccessKey(tx, account, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []*Ring{kept, gone} { // both nodes of us-east-1
+		enroll(t, tx, r, true)
+	}
+	record.Delete(tx, record.Regions, &record.Region{Name: "us-east-1"})
+	renew(t, control, tx)
+	after, secret, err := control.NewAccessKey(tx, account, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := gone.Secret(tx, account, &after); err == nil {
+		t.Error("a node of the Region that is gone opened a secret that was sealed after it went")
+	}
+	if _, generation, err := gone.Opening(tx, record.DefaultClass, 0); err == nil {
+		t.Errorf("it has opening key %d", generation)
+	}
+	if due, err := OpeningDue(tx); due || err != nil {
+		t.Errorf("the opening keys are due for ever: %v", err)
+	}
+	if err := control.NewRegion(tx, "us-east-1", now); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := NewNodeKeys("us-east-1z", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := NewRegionRing(keys, "us-east-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	enroll(t, tx, again, false)
+	n, err := record.Get(tx, record.Nodes, record.None, "us-east-1z")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, generation := range []int{1, 2} { // as a node that joins is given them
+		k, err := record.Get(tx, record.RegionKeys, record.None, "us-east-1:"+record.Generation(generation))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := control.AddNode(tx, k, n); err != nil {
+			t.Fatal(err)
+		}
+		put(t, tx, record.RegionKeys, k)
+	}
+	if err := control.WrapAccounts(tx, []string{account}); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range []*record.AccessKey{&before, &after} {
+		if _, err := again.Secret(tx, account, k); err != nil {
+			t.Errorf("the Region that came again: %v", err)
+		}
+	}
+	if got, err := again.Secret(tx, account, &after); err != nil || string(got) != secret {
+		t.Errorf("%v", err)
+	}
+	if _, err := gone.Secret(tx, account, &after); err == nil {
+		t.Error("an old node of it opens that too")
+	}
+}

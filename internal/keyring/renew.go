@@ -10,7 +10,9 @@ import (
 // A fenced node keeps what it could open. So its Region's wrapping key gets a
 // new generation without it, and after that every key that is wrapped for the
 // Region: what is sealed from then on the node cannot open. What was sealed
-// before stays as it is; Exposed says what that is.
+// before stays as it is; Exposed says what that is. A Region that is taken out is
+// one whose nodes are all fenced: the keys are renewed without it, and its wrapping
+// keys stay, so that Exposed can say what its nodes held.
 
 // nodesOf lists the nodes of a Region that are not fenced.
 func nodesOf(r record.Reader, region string) (list []*record.Node, err error) {
@@ -77,9 +79,14 @@ func (r *Ring) renewRegion(tx record.Tx, region string, now time.Time) error {
 }
 
 // stale says whether a key is wrapped under a generation of a Region's
-// wrapping key that is not in use any more, and lists its Regions.
+// wrapping key that is not in use any more, or for a Region that was taken out,
+// and lists the Regions that it stays wrapped for.
 func stale(r record.Reader, wraps []record.Wrap) (due bool, regions []string, err error) {
 	for _, w := range wraps {
+		if !record.Has(r, record.Regions, record.None, w.Holder) {
+			due = true
+			continue
+		}
 		used, err := newestRegionKey(r, w.Holder)
 		if err != nil {
 			return false, nil, err

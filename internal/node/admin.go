@@ -31,6 +31,7 @@ type Status struct {
 	Term      uint64   `json:"term,omitempty"`           // control plane: and in which term
 	InSync    []string `json:"inSync,omitempty"`         // control plane: nodes that writes wait for
 	Missing   []string `json:"missing,omitempty"`        // control plane: enrolled nodes behind the head
+	Fenced    []string `json:"fenced,omitempty"`         // control plane: nodes that were taken out
 }
 
 // adminHandler serves health, status and metrics: for loopback and scrapers.

@@ -384,6 +384,7 @@ func (c *Control) status() Status {
 	if v != nil {
 		s.fill(v)
 		s.Sequencer, s.Term = v.Head.Node, v.Head.Term
+		s.Fenced = fencedIn(v)
 		if err := c.clock.judge(); err != nil {
 			s.Why = err.Error()
 		}

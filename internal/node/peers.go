@@ -350,7 +350,8 @@ func (p *peers) serve(ctx context.Context, group *errgroup.Group) error {
 	return nil
 }
 
-// nodeOfKey finds the enrolled, unfenced node that a TLS key belongs to.
+// nodeOfKey finds the enrolled node that a TLS key belongs to, and says whether it
+// is in force.
 func nodeOfKey(v *view.View, key ed25519.PublicKey) (*record.Node, bool) {
 	if v == nil {
 		return nil, false
@@ -385,6 +386,8 @@ func (r *Region) ready() (bool, string) {
 	default:
 	}
 	switch {
+	case r.fenced.Load():
+		return false, "it is fenced: taken out of the deployment"
 	case r.replica.Lost():
 		return false, "its disk copy is lost: it serves when the control plane has told it how far the log is"
 	case r.replica.View() == nil:

@@ -71,6 +71,7 @@ type Region struct {
 	front    *front.Handler
 	metrics  *Metrics
 	uses     keyUses
+	fenced   atomic.Bool // it serves nobody any more
 }
 
 // Run runs the node until ctx ends.
@@ -125,12 +126,13 @@ func (r *Region) open(ctx context.Context) error {
 	if r.controls, err = dialControls(r.Config.ControlNodes(), keys.TLS(), r.pinned); err != nil {
 		return err
 	}
+	r.fenced.Store(wasFenced(r.Config.Dir))
 	dir := filepath.Join(r.Config.Dir, replicaDir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	r.peers = newPeers(r)
-	r.replica = &replica.Replica{Dir: dir, Mark: filepath.Join(r.Config.Dir, servedFile), Root: r.Config.Root, Now: clock, Log: r.Log, Share: r.peers.share}
+	r.replica = &replica.Replica{Dir: dir, Mark: filepath.Join(r.Config.Dir, servedFile), Root: r.Config.Root, Now: clock, Log: r.Log, Share: r.peers.share, Fenced: r.fence}
 	if err := r.replica.Open(); err != nil {
 		return err
 	}
@@ -209,6 +211,7 @@ func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
 	if failpoint.Built {
 		current = r.needy()
 	}
+	current = r.unlessFenced(current)
 	decider := &native.Decider{View: current, Verifier: verifier, Authorizer: authorizer, Region: r.Config.Region, Now: clock, Age: r.replica.Age,
 		Await: r.peers.await, Leased: r.leased, Ahead: r.peers.ahead, Waiting: new(atomic.Int32), Gate: work, Log: r.Log}
 	table := api.NewTable(iam.Ops(iam.Env{}), sts.Ops(sts.Env{Mint: r.mint, OpenMessage: r.openMessage, AccountOf: keyring.AccountOf})).Without(iam.Unbuilt()).Without(sts.Unbuilt())
@@ -295,6 +298,9 @@ const (
 // asking twice is safe.
 func (r *Region) relay(ctx context.Context, m *front.Relayed) (*front.Reply, error) {
 	unreachable := front.Unavailable("it cannot be reached from this Region")
+	if r.fenced.Load() {
+		return nil, errTakenOut
+	}
 	if r.replica.Silence(clock()) > silentAfter && !failpoint.On(failpoint.RelayWaits) {
 		return nil, unreachable
 	}
@@ -459,7 +465,7 @@ func (r *Region) publish(ctx context.Context, set session.KeySet) error {
 func (r *Region) awaitReady(ctx context.Context) error {
 	deadline := clock().Add(5 * time.Second)
 	for {
-		if r.known() || clock().After(deadline) && r.replica.View() != nil {
+		if r.known() || r.fenced.Load() || clock().After(deadline) && r.replica.View() != nil {
 			return nil
 		}
 		select {

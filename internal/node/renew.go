@@ -37,8 +37,8 @@ func (c *Control) renewKeys(ctx context.Context) error {
 	return nil
 }
 
-// renewRegions renews what a fenced node was given, and returns the
-// generations in use.
+// renewRegions renews what a fenced node was given, and returns the Regions and
+// the generations in use.
 func (c *Control) renewRegions(ctx context.Context) (string, error) {
 	due, err := keyring.Compromised(c.writer.View())
 	if err != nil {
@@ -51,6 +51,13 @@ func (c *Control) renewRegions(ctx context.Context) (string, error) {
 		}
 	}
 	var used []string
+	err = record.Scan(c.writer.View(), record.Regions, record.RegionByName, "", "", func(name string, _ *record.Region) bool {
+		used = append(used, name)
+		return true
+	})
+	if err != nil {
+		return "", err
+	}
 	err = record.Scan(c.writer.View(), record.RegionKeys, record.RegionKeyByRegion, "", "", func(term string, _ *record.RegionKey) bool {
 		used = append(used, term)
 		return true

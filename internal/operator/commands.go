@@ -59,6 +59,8 @@ func (s *Server) command(c *operatorpb.Command, by signers) (*command, error) {
 		return asks(c, func(in *exposedIn, v *view.View) (any, error) { return exposedKeys(in, v) })
 	case "region.create":
 		return adds(c, by, s.admitRegion)
+	case "region.delete":
+		return reduces(c, by, removeRegion)
 	case "region.admitted":
 		return reads(c, func(r record.Reader) (any, error) { return list(r, record.Regions, record.RegionByName) })
 	case "node.pins":

@@ -39,3 +39,47 @@ func (s *Server) admitRegion(in *regionIn, by signers, tx record.Tx, now time.Ti
 	}
 	return record.Get(tx, record.Regions, record.None, in.Name)
 }
+
+// Removed is a Region that was taken out.
+type Removed struct {
+	Region string   `json:"region"`
+	Fenced []string `json:"fenced"` // its nodes
+}
+
+// removeRegion takes a Region out for good, by one commit: its nodes are fenced,
+// so what they minted is refused everywhere and nobody waits for them. The
+// control plane renews the keys that they held after that. It takes two
+// operators: a Region's clients have nobody to ask from then on.
+func removeRegion(in *regionIn, by signers, tx record.Tx, _ time.Time) (any, error) {
+	if err := two(tx, by, "taking a Region out"); err != nil {
+		return nil, err
+	}
+	all, err := list(tx, record.Regions, record.RegionByName)
+	if err != nil {
+		return nil, err
+	}
+	region, err := record.Get(tx, record.Regions, record.None, in.Name)
+	switch {
+	case err != nil:
+		return nil, missing(err, "there is no Region %q", in.Name)
+	case len(all) == 1:
+		return nil, refuse("%s is the only Region: without it nobody would be served", in.Name)
+	}
+	nodes, err := list(tx, record.Nodes, record.NodeByID)
+	if err != nil {
+		return nil, err
+	}
+	out := &Removed{Region: in.Name, Fenced: []string{}}
+	for _, n := range nodes {
+		if n.Role != record.RegionNode || n.Region != in.Name || n.Fenced {
+			continue
+		}
+		n.Fenced = true
+		out.Fenced = append(out.Fenced, n.ID)
+		if err := record.Put(tx, record.Nodes, n); err != nil {
+			return nil, err
+		}
+	}
+	record.Delete(tx, record.Regions, region)
+	return out, nil
+}

@@ -50,7 +50,8 @@ var mayCall = map[string][]string{
 	"/holdfast.operator.v1.Operator/Execute": {record.ControlNode}, // signed by the operator all the same
 }
 
-// Finder finds the enrolled, unfenced node that a TLS key belongs to.
+// Finder finds the enrolled node that a TLS key belongs to, and says whether it is
+// in force.
 type Finder func(key ed25519.PublicKey) (*record.Node, bool)
 
 // certificate wraps a node's key. Its dates and names mean nothing.
@@ -73,6 +74,15 @@ func keyOf(s tls.ConnectionState) (ed25519.PublicKey, error) {
 		return nil, errors.New("peer: the certificate's key is not Ed25519")
 	}
 	return key, nil
+}
+
+// ErrFenced is a node's word to one that is fenced.
+var ErrFenced = status.Error(codes.PermissionDenied, "this node is fenced")
+
+// SaysFenced says whether an error is that word.
+func SaysFenced(err error) bool {
+	s, own := status.Convert(err), status.Convert(ErrFenced)
+	return s.Code() == own.Code() && s.Message() == own.Message()
 }
 
 // Server returns a gRPC server for nodes. find is asked again at every call:
@@ -143,8 +153,12 @@ func callerOf(ctx context.Context, find Finder) (*record.Node, error) {
 	if err != nil {
 		return nil, status.Error(codes.Unauthenticated, err.Error())
 	}
-	if n, ok := find(key); ok {
+	n, ok := find(key)
+	switch {
+	case ok:
 		return n, nil
+	case n != nil && n.Fenced:
+		return nil, ErrFenced
 	}
 	return &record.Node{Role: Joining, TLS: key}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/holdfast-iam/holdfast/internal/failpoint"
+	"github.com/holdfast-iam/holdfast/internal/peer"
 	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
 )
@@ -201,6 +202,9 @@ func (d *driver) lost(err error) {
 	} else {
 		d.Log.Warn("not following the control plane; serving what is here", "from", d.current.Name, "error", err, "age", d.Age(d.Now()).String())
 		d.current.leave(d.Now(), d.Now().Sub(d.begun) > goodRun)
+	}
+	if d.Fenced != nil && peer.SaysFenced(err) {
+		d.Fenced()
 	}
 	d.events = append(d.events, Disconnected{err})
 }

@@ -34,6 +34,9 @@ type Replica struct {
 	// Mark is the file that says that this node has had a disk copy; it stands
 	// outside Dir, so that it is not lost with it. "": there is none.
 	Mark string
+	// Fenced is called when a control-plane node that may be followed says that
+	// this node is fenced; nil: nobody asks.
+	Fenced func()
 	// Share is told what the node serves, for its peers; nil: it has none.
 	Share *feed.Share
 
