@@ -18,7 +18,7 @@ import (
 )
 
 func nodeInviteCommand() *cobra.Command {
-	var i peer.Invite
+	var i record.Invite
 	var out string
 	cmd := &cobra.Command{Use: "invite", Short: "Invite one new node: good for an hour and for one admission",
 		Long: "Invite one new node. The file holds the one-time key that admits it: bring it to that node alone, as its \"invite\". Good for an hour, once.",
@@ -46,7 +46,7 @@ func nodeInviteCommand() *cobra.Command {
 			return usage(err)
 		}
 		i.Operator = key.ID
-		file, err := i.Issue(ed25519.NewKeyFromSeed(key.Seed), time.Now())
+		file, err := peer.Issue(&i, ed25519.NewKeyFromSeed(key.Seed), time.Now())
 		if err != nil {
 			return err
 		}
@@ -61,7 +61,7 @@ func nodeInviteCommand() *cobra.Command {
 
 // completeInvite checks an invite against the deployment, and takes from it what the
 // new node is to trust.
-func completeInvite(i *peer.Invite, pins *operator.Pins) error {
+func completeInvite(i *record.Invite, pins *operator.Pins) error {
 	switch {
 	case !nodeName.MatchString(i.Node):
 		return fmt.Errorf("--id %q is no node's name: letters, digits, . _ -", i.Node)

@@ -90,7 +90,7 @@ func Changes(fork *view.View, s *record.Successor, genesis func(*record.Genesis)
 	if err != nil {
 		return nil, err
 	}
-	g.Lineage, g.Created, g.Node = s.Lineage, s.Created, nodes[0].ID
+	g.Lineage, g.Created, g.Node, g.Controls = s.Lineage, s.Created, nodes[0].ID, s.New
 	genesis(g)
 	if err := record.Put(tx, record.Geneses, g); err != nil {
 		return nil, err

@@ -29,7 +29,7 @@ type controlServer struct {
 
 // Join admits a node with its invite: single use is checked in the commit.
 func (s *controlServer) Join(ctx context.Context, r *peerpb.JoinRequest) (*peerpb.JoinReply, error) {
-	var invite peer.Invite
+	var invite record.Invite
 	var node record.Node
 	if json.Unmarshal(r.Invite, &invite) != nil || json.Unmarshal(r.Node, &node) != nil {
 		return nil, status.Error(codes.InvalidArgument, "the invite or the node cannot be read")
@@ -47,7 +47,7 @@ func (s *controlServer) Join(ctx context.Context, r *peerpb.JoinRequest) (*peerp
 	})
 	if !done {
 		err = s.c.system(ctx, "join "+node.ID, insist, codes.PermissionDenied, func(tx record.Tx, now time.Time) error {
-			return s.admit(tx, &invite, &node, now)
+			return s.admit(tx, &invite, r, &node, now)
 		})
 		if err == nil {
 			err = s.c.takeMember(ctx, &invite)
@@ -87,7 +87,7 @@ func (s *controlServer) speaker(ctx context.Context, named string) (*record.Node
 	return n, nil
 }
 
-func (s *controlServer) admit(tx record.Tx, invite *peer.Invite, node *record.Node, now time.Time) error {
+func (s *controlServer) admit(tx record.Tx, invite *record.Invite, r *peerpb.JoinRequest, node *record.Node, now time.Time) error {
 	g, err := record.Get(tx, record.Geneses, record.None, "genesis")
 	if err != nil {
 		return err
@@ -116,7 +116,7 @@ func (s *controlServer) admit(tx record.Tx, invite *peer.Invite, node *record.No
 		return err
 	}
 	if node.Role == record.ControlNode { // it has the KEK
-		return nil
+		return record.Put(tx, record.Admissions, &record.Admission{Node: node.ID, Invite: r.Invite, Shown: r.Node, Proof: r.Proof})
 	}
 	var keys []*record.RegionKey
 	err = record.Scan(tx, record.RegionKeys, record.RegionKeyByRegion, node.Region+record.Sep, "", func(_ string, k *record.RegionKey) bool {

@@ -67,10 +67,11 @@ type development struct {
 	ring     *keyring.Ring
 	root     ed25519.PrivateKey
 	rootHash string
+	pins     []record.Pin // the control plane's nodes
 }
 
 func (d *development) make() error {
-	for _, step := range []func() error{d.makeRoot, d.makeKEK, d.makeGenesis, d.makeNodes, d.makeRegions, d.makeAccount, d.write} {
+	for _, step := range []func() error{d.makeRoot, d.makeKEK, d.makeNodes, d.makeGenesis, d.makeRegions, d.makeAccount, d.write} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -108,7 +109,7 @@ func (d *development) makeKEK() error {
 
 func (d *development) makeGenesis() error {
 	g := &record.Genesis{Cluster: random(), Lineage: random()[:16], Mode: "development", Format: record.Format, Account: d.Account, Node: d.controls()[0],
-		Created: record.At(d.now), Root: d.root.Public().(ed25519.PublicKey), HashSeed: make([]byte, 16)}
+		Created: record.At(d.now), Root: d.root.Public().(ed25519.PublicKey), Controls: d.pins, HashSeed: make([]byte, 16)}
 	rand.Read(g.HashSeed)
 	g.Sign(d.root)
 	return record.Put(d.tx, record.Geneses, g)
@@ -154,8 +155,10 @@ func (d *development) makeNode(name, zone string) error {
 			return err
 		}
 	}
-	return record.Put(d.tx, record.Nodes, &record.Node{ID: keys.ID, Role: record.ControlNode, Zone: zone, TLS: keys.TLS().Public().(ed25519.PublicKey), HPKE: hpke,
-		Head: keys.HeadKey().Public().(ed25519.PublicKey), Format: record.Format, Joined: record.At(d.now)})
+	n := &record.Node{ID: keys.ID, Role: record.ControlNode, Zone: zone, TLS: keys.TLS().Public().(ed25519.PublicKey), HPKE: hpke,
+		Head: keys.HeadKey().Public().(ed25519.PublicKey), Format: record.Format, Joined: record.At(d.now)}
+	d.pins = append(d.pins, record.Pin{Node: n.ID, TLS: n.TLS, Head: n.Head})
+	return record.Put(d.tx, record.Nodes, n)
 }
 
 // issueMember gives a node's etcd member a certificate, in the node's directory.
@@ -261,9 +264,9 @@ func Invite(l local.Layout, name, region, zone string) error {
 	if err != nil {
 		return err
 	}
-	i := peer.Invite{Node: name, Role: record.RegionNode, Region: region, Zone: zone, Root: m.Root,
+	i := record.Invite{Node: name, Role: record.RegionNode, Region: region, Zone: zone, Root: m.Root,
 		Control: control.TLS().Public().(ed25519.PublicKey), At: at, Operator: op.ID}
-	file, err := i.Issue(ed25519.NewKeyFromSeed(op.Seed), clock())
+	file, err := peer.Issue(&i, ed25519.NewKeyFromSeed(op.Seed), clock())
 	if err != nil {
 		return err
 	}

@@ -156,11 +156,11 @@ func joinRequest(c *config.Config, keys *keyring.NodeKeys, f *peer.InviteFile) (
 	if err != nil {
 		return nil, err
 	}
-	return &peerpb.JoinRequest{Invite: text, Node: node, Proof: peer.Prove(ed25519.NewKeyFromSeed(f.Seed), node)}, nil
+	return &peerpb.JoinRequest{Invite: text, Node: node, Proof: record.Prove(ed25519.NewKeyFromSeed(f.Seed), node)}, nil
 }
 
 // invited says whether a node's record is what its invite is for.
-func invited(i *peer.Invite, n *record.Node) bool {
+func invited(i *record.Invite, n *record.Node) bool {
 	if n.ID != i.Node || n.Role != i.Role || n.Region != i.Region || n.Fenced {
 		return false
 	}
@@ -175,7 +175,7 @@ func invited(i *peer.Invite, n *record.Node) bool {
 
 // takeMember takes the member of a new control-plane node into the store's
 // cluster, where its members are embedded.
-func (c *Control) takeMember(ctx context.Context, i *peer.Invite) error {
+func (c *Control) takeMember(ctx context.Context, i *record.Invite) error {
 	if i.Role != record.ControlNode || i.Etcd == "" {
 		return nil
 	}

@@ -53,7 +53,7 @@ func Found(f Founding) (rootHash string, err error) {
 	}
 	d := &production{f: f, development: development{now: clock(), tx: view.Empty(nil).Begin(),
 		Options: local.Options{Layout: f.Layout, Account: f.Account, Regions: f.Regions, Etcd: map[string]string{f.Node: f.Etcd}}}}
-	for _, step := range []func() error{d.makeRoot, d.makeKEK, d.makeGenesis, d.makeNode, d.makeRegions, d.makeAccount, d.write} {
+	for _, step := range []func() error{d.makeRoot, d.makeKEK, d.makeNode, d.makeGenesis, d.makeRegions, d.makeAccount, d.write} {
 		if err := step(); err != nil {
 			return "", err
 		}
@@ -99,7 +99,7 @@ func (d *production) makeKEK() error {
 
 func (d *production) makeGenesis() error {
 	g := &record.Genesis{Cluster: random(), Lineage: random()[:16], Mode: "production", Format: record.Format, Account: d.f.Account, Node: d.f.Node,
-		Created: record.At(d.now), Root: d.root.Public().(ed25519.PublicKey), HashSeed: make([]byte, 16)}
+		Created: record.At(d.now), Root: d.root.Public().(ed25519.PublicKey), Controls: d.pins, HashSeed: make([]byte, 16)}
 	rand.Read(g.HashSeed)
 	g.Sign(d.root)
 	return record.Put(d.tx, record.Geneses, g)

@@ -10,7 +10,6 @@ import (
 
 	"github.com/holdfast-iam/holdfast/internal/local"
 	"github.com/holdfast-iam/holdfast/internal/operator"
-	"github.com/holdfast-iam/holdfast/internal/peer"
 	"github.com/holdfast-iam/holdfast/internal/record"
 )
 
@@ -97,11 +96,11 @@ func TestAProductionDeploymentNeedsTwoOperatorsWithKeysOfTheirOwn(t *testing.T) 
 
 func TestAnInviteAdmitsTheVeryNodeThatItNames(t *testing.T) {
 	head := make([]byte, 32)
-	region := &peer.Invite{Node: "n", Role: record.RegionNode, Region: "us-east-1"}
-	control := &peer.Invite{Node: "n", Role: record.ControlNode}
+	region := &record.Invite{Node: "n", Role: record.RegionNode, Region: "us-east-1"}
+	control := &record.Invite{Node: "n", Role: record.ControlNode}
 	for _, x := range []struct {
 		name   string
-		invite *peer.Invite
+		invite *record.Invite
 		node   record.Node
 		want   bool
 	}{
@@ -114,7 +113,7 @@ func TestAnInviteAdmitsTheVeryNodeThatItNames(t *testing.T) {
 		{"a control-plane node without a head key", control, record.Node{ID: "n", Role: record.ControlNode}, false},
 		{"a control-plane node of a Region", control, record.Node{ID: "n", Role: record.ControlNode, Region: "us-east-1", Head: head}, false},
 		{"fenced from the start", region, record.Node{ID: "n", Role: record.RegionNode, Region: "us-east-1", Fenced: true}, false},
-		{"no role", &peer.Invite{Node: "n"}, record.Node{ID: "n"}, false},
+		{"no role", &record.Invite{Node: "n"}, record.Node{ID: "n"}, false},
 	} {
 		if got := invited(x.invite, &x.node); got != x.want {
 			t.Errorf("%s: %v", x.name, got)

@@ -93,7 +93,7 @@ func TestOnlyTheRolesOfAMethodMayCallIt(t *testing.T) {
 
 func TestAnInviteIsGoodForItsOperatorTimeAndKey(t *testing.T) {
 	now := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
-	i := Invite{Key: public(5), Node: "n", Role: record.RegionNode, Expires: record.At(now.Add(InviteLife))}
+	i := record.Invite{Key: public(5), Node: "n", Role: record.RegionNode, Expires: record.At(now.Add(InviteLife))}
 	i.Sign(key(6))
 	if err := i.Verify(public(6), now); err != nil {
 		t.Fatal(err)
@@ -106,8 +106,8 @@ func TestAnInviteIsGoodForItsOperatorTimeAndKey(t *testing.T) {
 	if other.Verify(public(6), now) == nil {
 		t.Error("accepted a changed invite")
 	}
-	proof := Prove(key(5), []byte("node"))
-	if !i.Proven([]byte("node"), proof) || i.Proven([]byte("other"), proof) || i.Proven([]byte("node"), Prove(key(4), []byte("node"))) {
+	proof := record.Prove(key(5), []byte("node"))
+	if !i.Proven([]byte("node"), proof) || i.Proven([]byte("other"), proof) || i.Proven([]byte("node"), record.Prove(key(4), []byte("node"))) {
 		t.Error("the proof is not of this node and key")
 	}
 }

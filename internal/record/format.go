@@ -6,7 +6,8 @@ import (
 )
 
 // Format is the highest format of batches and records that this build reads
-// and writes. Its history: 1, 2026-11, the first; 2, 2026-11, freshness.
+// and writes. Its history: 1, 2026-11, the first; 2, 2026-11, freshness, a
+// genesis that names its control-plane nodes.
 //
 // A log begins at FirstFormat and is raised by the first change that needs more,
 // so an upgrade can be taken back until something new is used.

@@ -29,7 +29,7 @@ type Form struct {
 // Forms lists every kind there is, in the order of docs/records.md.
 var Forms = []*Form{
 	form(Geneses), form(Operators), form(Nodes), form(Regions), form(RegionKeys), form(AccountKeys),
-	form(OpeningKeys), form(SigningKeys), form(Services), form(Denials), form(Accounts), form(Users),
+	form(Admissions), form(OpeningKeys), form(SigningKeys), form(Services), form(Denials), form(Accounts), form(Users),
 	form(Groups), form(Roles), form(InstanceProfiles), form(Policies), form(KeyUses), form(Freshnesses),
 	form(Successors),
 }

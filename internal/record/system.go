@@ -1,14 +1,20 @@
 package record
 
+import "encoding/json"
+
 // Genesis is the first record of a lineage: the root's word on what this
 // deployment is. It is state, because the log is trimmed.
 type Genesis struct {
-	Cluster   string `json:"cluster"` // random, for good
-	Lineage   string `json:"lineage"` // changes with every restore or promotion
-	Mode      string `json:"mode"`    // development or production, for good
-	Format    int    `json:"format"`
-	Account   string `json:"account"` // the first
-	Node      string `json:"node"`    // the first control-plane node
+	Cluster string `json:"cluster"` // random, for good
+	Lineage string `json:"lineage"` // changes with every restore or promotion
+	Mode    string `json:"mode"`    // development or production, for good
+	Format  int    `json:"format"`
+	Account string `json:"account"` // the first
+	Node    string `json:"node"`    // the first control-plane node
+	// Controls are the lineage's first control-plane nodes; operators admit the
+	// others. A deployment from before release 0.2 has none here: that its heads
+	// are of its own nodes its state alone says.
+	Controls  []Pin  `json:"controls,omitempty"`
 	Created   Time   `json:"created"`
 	Root      []byte `json:"root"`      // Ed25519 public key
 	HashSeed  []byte `json:"hashSeed"`  // 16 bytes; keys the tries of this lineage
@@ -16,7 +22,11 @@ type Genesis struct {
 }
 
 // Geneses is the kind of Genesis; there is one record, "genesis".
-var Geneses = &Kind[Genesis]{Name: "genesis", Version: 1, ID: func(*Genesis) (string, string) { return None, "genesis" }}
+var Geneses = &Kind[Genesis]{Name: "genesis", Version: 2, Since: map[int]int{2: 2}, Upgrade: map[int]func(json.RawMessage) (json.RawMessage, error){1: unchanged},
+	ID: func(*Genesis) (string, string) { return None, "genesis" }}
+
+// unchanged is the upgrade to a version that has more fields, which may be absent.
+func unchanged(r json.RawMessage) (json.RawMessage, error) { return r, nil }
 
 // Operator is a key enrolled by the root. It is never an IAM principal.
 type Operator struct {

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
@@ -90,6 +91,24 @@ func verifyHead(r Reader, node string, index uint64, verify func(ed25519.PublicK
 	return nil
 }
 
+// vouches says whether the chain of trust reaches a control-plane node: from the
+// root, which names a lineage's first ones, or over an operator, who admitted it.
+func (g *Genesis) vouches(r Reader, node string) error {
+	n, err := Get(r, Nodes, None, node)
+	if err != nil || len(g.Controls) == 0 {
+		return nil // VerifyHead refuses the first
+	}
+	for _, p := range g.Controls {
+		if p.Node == n.ID {
+			if !bytes.Equal(p.Head, n.Head) {
+				return fmt.Errorf("record: control-plane node %s has another key than the root has named", n.ID)
+			}
+			return nil
+		}
+	}
+	return VerifyAdmission(r, g, n)
+}
+
 // VerifyState checks a whole state against its head and the root: where trust
 // begins.
 func VerifyState(r Reader, h *Head, digest Hash, rootHash string) error {
@@ -107,6 +126,9 @@ func VerifyState(r Reader, h *Head, digest Hash, rootHash string) error {
 		return fmt.Errorf("record: the state does not come to the digest of its head at index %d", h.Index)
 	}
 	if err := verifyDescent(r, g, h); err != nil {
+		return err
+	}
+	if err := g.vouches(r, h.Node); err != nil {
 		return err
 	}
 	return VerifyHead(r, h)
