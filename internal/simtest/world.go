@@ -202,7 +202,7 @@ func genesis() (*record.Genesis, []record.Change, error) {
 		nodes = append(nodes, &record.Node{ID: name, Role: record.ControlNode, TLS: []byte(name), Head: publicOf(headKey(name))})
 	}
 	for i, n := range nodes {
-		n.Invite = []byte{byte(i)}
+		n.Invite, n.Format = []byte{byte(i)}, record.Format
 		if err := record.Put(p, record.Nodes, n); err != nil {
 			return nil, nil, err
 		}

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
@@ -83,9 +84,10 @@ func genesis(t testing.TB) (*record.Genesis, []record.Change) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	value = bytes.Replace(value, []byte(`{"v":2,`), []byte(`{"v":1,`), 1) // as 0.1.0 founded: the log begins at format 1
 	changes := []record.Change{{Key: record.Geneses.Key(g), Value: value}}
 	for _, id := range nodes {
-		n := &record.Node{ID: id, Role: record.ControlNode, TLS: []byte(id), Invite: []byte(id), Head: headKey(id).Public().(ed25519.PublicKey)}
+		n := &record.Node{ID: id, Role: record.ControlNode, TLS: []byte(id), Invite: []byte(id), Head: headKey(id).Public().(ed25519.PublicKey), Format: record.Format}
 		if value, err = record.Nodes.Encode(n); err != nil {
 			t.Fatal(err)
 		}
