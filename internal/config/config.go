@@ -69,6 +69,10 @@ type Config struct {
 	// AnyRegion lets requests be scoped to any well-formed Region name: for
 	// laptops, where clients sign with whatever Region they have.
 	AnyRegion bool `json:"anyRegion,omitempty"`
+	// SharedSocket says that the other nodes of the Region accept on the same
+	// sockets, which were handed over: a node that is not ready leaves
+	// connections to them. `up` with several zones says so.
+	SharedSocket bool `json:"sharedSocket,omitempty"`
 	// InsecureHTTP allows plain HTTP on addresses that are not loopback.
 	InsecureHTTP bool `json:"insecureHTTP,omitempty"`
 	// TLSCert and TLSKey are PEM files for the api and decide listeners.

@@ -112,6 +112,7 @@ const (
 	// Time.
 	NoTimeFloor    Bug = "no-time-floor"   // a clock that goes back brings back what has expired
 	FloorFollows   Bug = "floor-follows"   // any commit time raises the floor
+	NeverYields    Bug = "never-yields"    // a node that is not ready takes requests all the same
 	FloorForgotten Bug = "floor-forgotten" // a start knows nothing of the floor before it
 	NoKeysAhead    Bug = "no-keys-ahead"   // a signing key is made when it is needed
 	KeyForAnyDay   Bug = "key-for-any-day" // the key derived for one day is used on the next
@@ -136,7 +137,7 @@ var Bugs = []Bug{AckBeforeCommit, ForgetsCallIDs, NoHeadCompare, NoFsync, NoFloo
 	NoWait, NoBound, NeverLeaves, FencedFollow, ResumesAnyway, AnyPeer,
 	BelievesBatches, OldBreaks, SkipsBatches, NotDurable, NotSynced, TrustsDisk, DamagedEnds, NeedsWholeLog, NeedsControl, StopsWhenSilent, NeverReconnects,
 	NoSilenceLimit, DiskErrorEnds, NeedsDNS, ServesUnready, RelayWaits,
-	NoTimeFloor, FloorFollows, FloorForgotten, NoKeysAhead, KeyForAnyDay,
+	NoTimeFloor, FloorFollows, FloorForgotten, NeverYields, NoKeysAhead, KeyForAnyDay,
 	ExpiryUnchecked, InactiveSigns, DenialsIgnored, MinterUnchecked, KeysByTimer, CacheByKeyID, AnyFileMode, KEKUnchecked,
 	NoPanicBarrier, NoSizeLimit}
 

@@ -251,6 +251,7 @@ func (u *Up) configure(m *Marker) error {
 			host, _, _ := net.SplitHostPort(own) // it was listened on
 			c.API, c.Proxies = own, []string{host}
 		}
+		c.SharedSocket = len(peers[a.Region]) > 1 && u.Balancer == ""
 		if len(controls) == 0 {
 			c.Control = u.addresses.Control.Peer
 		}

@@ -303,7 +303,7 @@ func (c *Control) serve(ctx context.Context, group *errgroup.Group) error {
 		return err
 	}
 	group.Go(func() error {
-		return serveHTTP(ctx, apiListener, leaving(clientTLS(c.front), c.Ending), tlsConfig, c.Log)
+		return serveHTTP(ctx, apiListener, leaving(clientTLS(c.front), c.Ending, apiListener), tlsConfig, c.Log)
 	})
 	group.Go(func() error {
 		return serveHTTP(ctx, admin, adminHandler(ending(c.status, c.Ending), c.metrics), nil, c.Log)

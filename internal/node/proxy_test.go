@@ -189,7 +189,7 @@ func TestANodeThatIsEndingSaysSoBeforeItStops(t *testing.T) {
 
 func TestAnswersOfANodeThatIsEndingTellClientsToLeave(t *testing.T) {
 	asked := make(chan struct{})
-	s := httptest.NewServer(leaving(http.NotFoundHandler(), asked))
+	s := httptest.NewServer(leaving(http.NotFoundHandler(), asked, nil))
 	defer s.Close()
 	stays := func() bool {
 		r, err := http.Get(s.URL)

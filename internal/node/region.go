@@ -230,6 +230,9 @@ func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
 	if err != nil {
 		return err
 	}
+	if r.Config.SharedSocket && apiListener != nil {
+		apiListener = newYielding(apiListener, r.yields)
+	}
 	admin, err := r.Inherited.Listener("admin", r.Config.Admin)
 	if err != nil {
 		return err
@@ -238,7 +241,7 @@ func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
 		return err
 	}
 	group.Go(func() error {
-		return serveHTTP(ctx, apiListener, leaving(clientTLS(front), r.Ending), tlsConfig, r.Log)
+		return serveHTTP(ctx, apiListener, leaving(clientTLS(front), r.Ending, apiListener), tlsConfig, r.Log)
 	})
 	group.Go(func() error {
 		return serveHTTP(ctx, admin, adminHandler(ending(r.status, r.Ending), r.metrics), nil, r.Log)
@@ -255,6 +258,9 @@ func (r *Region) serveDecisions(ctx context.Context, group *errgroup.Group, d *n
 	var creds credentials.TransportCredentials
 	if tlsConfig != nil {
 		creds = credentials.NewTLS(tlsConfig)
+	}
+	if r.Config.SharedSocket {
+		l = newYielding(l, r.yields)
 	}
 	s := native.NewServer(r.counted(d, "grpc"), creds, grpcOptions(r.Log, r.metrics.observe)...)
 	serveGRPC(ctx, group, s, l)

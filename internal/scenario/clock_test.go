@@ -9,6 +9,21 @@ import (
 )
 
 var clocks = []scenario{
+	{id: "C1", name: "the clock of one node of a Region jumps an hour, then ten years ahead", shape: zones, bugs: bugs(failpoint.NeverYields), long: true, own: true, do: func(s *run) {
+		for _, off := range []time.Duration{time.Hour, 10 * 365 * 24 * time.Hour} {
+			s.aside("us-east-1b", off)
+			s.under(&drill.Load{Rate: 100}, func() { s.pass(3 * time.Second) })
+			s.clock(0, "us-east-1b")
+			s.converge(30 * time.Second)
+		}
+	}},
+	{id: "C5", name: "the clocks of a Region's nodes are six minutes apart, either way", shape: zones, bugs: bugs(failpoint.NeverYields), long: true, own: true, do: func(s *run) {
+		s.aside("us-east-1b", 6*time.Minute)
+		s.aside("us-east-1c", -6*time.Minute)
+		s.under(&drill.Load{Rate: 100}, func() { s.pass(3 * time.Second) })
+		s.clock(0, "us-east-1b", "us-east-1c")
+		s.converge(30 * time.Second)
+	}},
 	{id: "C2", name: "a Region's clock goes back an hour", shape: one, bugs: bugs(failpoint.NoTimeFloor), long: true, own: true, do: func(s *run) {
 		short := s.shortSession()
 		s.passed(20*time.Minute, s.everybody()...)
@@ -68,6 +83,13 @@ var clocks = []scenario{
 		s.converge(30 * time.Second)
 		s.under(&drill.Load{}, func() { s.pass(2 * time.Second) })
 	}},
+}
+
+// aside sets a node's clock wrong, and waits until it says so.
+func (s *run) aside(node string, off time.Duration) {
+	s.clock(off, node)
+	s.until(node+" is not ready", 20*time.Second, func() bool { n := s.Look(s.ctx)[node]; return n != nil && !n.Ready })
+	s.pass(time.Second) // connections of before are left
 }
 
 // doubted waits until a control plane whose clock was set takes a change again:
