@@ -44,17 +44,23 @@ func (l *yielding) Accept() (net.Conn, error) {
 			}
 			continue
 		}
-		if d, ok := l.Listener.(interface{ SetDeadline(time.Time) error }); ok {
-			if err := d.SetDeadline(time.Now().Add(yieldEach)); err != nil {
-				return nil, err
-			}
+		conn, err := l.acceptFor(yieldEach)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return conn, err
 		}
-		conn, err := l.Listener.Accept()
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			continue
-		}
-		return conn, err
 	}
+}
+
+// acceptFor waits for a connection no longer than that, where the socket can be
+// told so. The time is a timer's: a node's clock may be wrong.
+func (l *yielding) acceptFor(d time.Duration) (net.Conn, error) {
+	if s, ok := l.Listener.(interface{ SetDeadline(time.Time) error }); ok {
+		if err := s.SetDeadline(time.Time{}); err != nil {
+			return nil, err
+		}
+		defer time.AfterFunc(d, func() { _ = s.SetDeadline(time.Unix(1, 0)) }).Stop() // a closed one fails
+	}
+	return l.Listener.Accept()
 }
 
 // Close ends the waiting, too.
