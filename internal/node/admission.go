@@ -13,11 +13,11 @@ import (
 // four groups, and together with its neighbours less than the sequencer queues.
 const changesUnderWay = 1024
 
-// newGate bounds what a node works on at once. Its work is the processor's, so
-// more at once would end no sooner; two for each processor, because one may
-// have to wait for a page or a lock.
+// newGate bounds what a node works on at once. Its work is the processor's, and
+// a slot is given back where anything else is waited for, so more at once would
+// only make each take longer, the requests of a quiet account too.
 func newGate(m *Metrics) *admission.Gate {
-	return gate(m, "work", max(4, 2*runtime.GOMAXPROCS(0)))
+	return gate(m, "work", max(2, runtime.GOMAXPROCS(0)))
 }
 
 // newChanges bounds the changes that are on their way.
