@@ -103,8 +103,8 @@ func (t *tokenCache) open(r record.Reader, text, keyID string, ring *keyring.Rin
 		return tok, nil
 	}
 	t.opened.Add(1)
-	opened, err := session.Open(text, keyID, func(generation int) ([]byte, error) {
-		key, _, err := ring.Opening(r, record.DefaultClass, generation)
+	opened, err := session.Open(text, keyID, func(class string, generation int) ([]byte, error) {
+		key, _, err := ring.Opening(r, class, generation)
 		return key, err
 	})
 	if err != nil {

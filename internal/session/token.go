@@ -32,9 +32,12 @@ const MaxToken = 6 << 10
 // MaxLife is the longest lifetime of any session.
 const MaxLife = 36 * time.Hour
 
-// The first two bytes: version of the layout, and what kind of token it is.
+// The first two bytes: version of the layout, and what kind of token it is. The
+// first layout is read by the Regions enabled by default and by no other; the
+// second, of wrap.go, also by other classes of Regions than the minter's.
 const (
 	layout       = 1
+	layoutWraps  = 2
 	typeSession  = 1
 	typeRegional = 2 // only the issuing Region accepts it
 )
@@ -79,21 +82,28 @@ type Header struct {
 	Regional   bool
 	Region     string // of the issuer
 	KeyID      string // of the signing key
-	Generation int    // of the opening key of the default class
+	Class      string // of the issuer's opening keys; "": the default one
+	Generation int    // of its opening key; 0: the issuer's own class cannot read it
 	Rests      uint64 // log index of the records that it rests on
 	salt       [saltSize]byte
-	length     int // bytes of the header
+	ephemeral  []byte // X25519, layout 2
+	wraps      []wrap // of the body's key for other classes, layout 2
+	length     int    // bytes of the header
 }
 
-// Mint makes a token. opening is the opening key of h.Generation.
-func Mint(h Header, c *Claims, accessKeyID string, opening []byte, signing ed25519.PrivateKey) (string, error) {
+// Mint makes a token that the issuer's own class reads, with the opening key of
+// h.Generation, and every class of to.
+func Mint(h Header, c *Claims, accessKeyID string, opening []byte, signing ed25519.PrivateKey, to ...Recipient) (string, error) {
 	rand.Read(h.salt[:])
-	b := h.append(nil)
+	b, key, err := h.begin(accessKeyID, opening, to)
+	if err != nil {
+		return "", err
+	}
 	plain, err := json.Marshal(c)
 	if err != nil {
 		return "", err
 	}
-	g, err := tokenCipher(opening, h.salt[:])
+	g, err := newCipher(key)
 	if err != nil {
 		return "", err
 	}
@@ -105,8 +115,18 @@ func Mint(h Header, c *Claims, accessKeyID string, opening []byte, signing ed255
 	return base64.RawURLEncoding.EncodeToString(b), nil
 }
 
-// Packed is the share of a token, in percent, that policy and tags take.
-func Packed(c *Claims) int {
+// begin makes a token's header and the key of its body.
+func (h *Header) begin(accessKeyID string, opening []byte, to []Recipient) (header, key []byte, err error) {
+	if h.Class != "" || len(to) > 0 {
+		return h.wrapped(accessKeyID, opening, to)
+	}
+	key, err = bodyKey(opening, h.salt[:], keyDomain)
+	return h.append(nil), key, err
+}
+
+// Packed is the share of what other classes of Regions leave of a token, in
+// percent, that policy and tags take.
+func Packed(c *Claims, to ...Recipient) int {
 	n := len(c.Policy)
 	for _, a := range c.PolicyARNs {
 		n += len(a)
@@ -114,7 +134,7 @@ func Packed(c *Claims) int {
 	for _, t := range c.Tags {
 		n += len(t.Key) + len(t.Value)
 	}
-	const room = MaxToken*3/4 - 700 // what the rest of a token takes at most
+	room := MaxToken*3/4 - 700 - wrapsSize(to) // what the rest of a token takes at most
 	return (100*n + room - 1) / room
 }
 
@@ -147,18 +167,22 @@ func Split(text string) (*Token, []byte, error) {
 	return t, b[t.length:cut], nil
 }
 
-// Open reads a token's claims with the opening key that its header names. The
-// access key id is part of what is authenticated.
-func Open(text, accessKeyID string, opening func(generation int) ([]byte, error)) (*Token, error) {
+// Opening finds the opening key of a generation of a class; it is an error that
+// this node was not given it.
+type Opening func(class string, generation int) ([]byte, error)
+
+// Open reads a token's claims with the first opening key of those that its header
+// names that is to be had. The access key id is part of what is authenticated.
+func Open(text, accessKeyID string, opening Opening) (*Token, error) {
 	t, sealed, err := Split(text)
 	if err != nil {
 		return nil, err
 	}
-	key, err := opening(t.Generation)
+	key, err := t.bodyKey(accessKeyID, t.signed, opening)
 	if err != nil {
 		return nil, ErrInvalid
 	}
-	g, err := tokenCipher(key, t.salt[:])
+	g, err := newCipher(key)
 	if err != nil {
 		return nil, ErrInvalid
 	}
@@ -185,13 +209,26 @@ func (t *Token) Signed(key ed25519.PublicKey) bool {
 	return true
 }
 
-// tokenCipher derives the cipher of one token. Its key is used once, so a
-// fixed nonce is right.
-func tokenCipher(opening, salt []byte) (cipher.AEAD, error) {
-	key, err := hkdf.Key(sha256.New, opening, salt, keyDomain, 32)
+// bodyKey finds the key of a token's body by its header.
+func (h *Header) bodyKey(accessKeyID string, token []byte, opening Opening) ([]byte, error) {
+	if h.layout() == layoutWraps {
+		return h.unwrap(accessKeyID, token, opening)
+	}
+	key, err := opening(record.DefaultClass, h.Generation)
 	if err != nil {
 		return nil, err
 	}
+	return bodyKey(key, h.salt[:], keyDomain)
+}
+
+// bodyKey derives the key of one token's body from an opening key.
+func bodyKey(opening, salt []byte, domain string) ([]byte, error) {
+	return hkdf.Key(sha256.New, opening, salt, domain, 32)
+}
+
+// newCipher makes the cipher of a key that seals one thing: a fixed nonce is
+// right.
+func newCipher(key []byte) (cipher.AEAD, error) {
 	block, err := aes.NewCipher(key)
 	if err != nil {
 		return nil, err
@@ -204,21 +241,32 @@ func bound(header []byte, accessKeyID string) []byte {
 	return append(append(b, byte(len(accessKeyID))), accessKeyID...)
 }
 
+// layout is the header's: a token of the default class for no other is of the
+// first.
+func (h *Header) layout() byte {
+	if h.Class != "" || len(h.wraps) > 0 {
+		return layoutWraps
+	}
+	return layout
+}
+
 func (h *Header) append(b []byte) []byte {
 	kind := byte(typeSession)
 	if h.Regional {
 		kind = typeRegional
 	}
-	b = append(b, layout, kind, byte(len(h.Region)))
-	b = append(b, h.Region...)
-	b = append(append(b, byte(len(h.KeyID))), h.KeyID...)
+	b = append(b, h.layout(), kind)
+	b = appendText(appendText(b, h.Region), h.KeyID)
+	if h.layout() == layoutWraps {
+		b = appendText(b, h.Class)
+	}
 	b = binary.BigEndian.AppendUint16(b, uint16(h.Generation))
 	b = binary.BigEndian.AppendUint64(b, h.Rests)
 	return append(b, h.salt[:]...)
 }
 
 func (h *Header) parse(b []byte) bool {
-	if len(b) < 3 || b[0] != layout || (b[1] != typeSession && b[1] != typeRegional) {
+	if len(b) < 3 || (b[0] != layout && b[0] != layoutWraps) || (b[1] != typeSession && b[1] != typeRegional) {
 		return false
 	}
 	h.Regional = b[1] == typeRegional
@@ -227,15 +275,31 @@ func (h *Header) parse(b []byte) bool {
 	if h.Region, rest, ok = cutText(rest); !ok {
 		return false
 	}
-	if h.KeyID, rest, ok = cutText(rest); !ok || len(rest) < 2+8+saltSize {
+	if h.KeyID, rest, ok = cutText(rest); !ok {
+		return false
+	}
+	if b[0] == layoutWraps {
+		if h.Class, rest, ok = cutText(rest); !ok {
+			return false
+		}
+	}
+	if len(rest) < 2+8+saltSize {
 		return false
 	}
 	h.Generation = int(binary.BigEndian.Uint16(rest))
 	h.Rests = binary.BigEndian.Uint64(rest[2:])
 	copy(h.salt[:], rest[10:])
-	h.length = len(b) - len(rest) + 10 + saltSize
-	return h.Generation > 0
+	rest = rest[10+saltSize:]
+	if b[0] == layoutWraps {
+		if rest, ok = h.parseWraps(rest); !ok {
+			return false
+		}
+	}
+	h.length = len(b) - len(rest)
+	return b[0] == layoutWraps || h.Generation > 0
 }
+
+func appendText(b []byte, s string) []byte { return append(append(b, byte(len(s))), s...) }
 
 func cutText(b []byte) (string, []byte, bool) {
 	if len(b) < 1 || len(b) < 1+int(b[0]) {
