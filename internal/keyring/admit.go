@@ -11,11 +11,13 @@ import (
 // the Regions enabled by default share one small wrap more: nothing is sealed
 // anew, so nothing that was sealed before has to be touched.
 
-// NewRegion admits a Region that is enabled by default: its record, a wrapping
-// key that no node has held, and its wraps of the opening keys, which are few.
-// Those of the accounts' keys follow by WrapAccounts.
-func (r *Ring) NewRegion(tx record.Tx, name string, now time.Time) error {
-	if err := record.Put(tx, record.Regions, &record.Region{Name: name, Created: record.At(now)}); err != nil {
+// NewRegion admits a Region: its record, a wrapping key that no node has held, and its
+// wraps of the opening keys, which are few. One that is enabled by default gets those of
+// its class, and the accounts' keys follow by WrapAccounts; an opt-in Region gets
+// a class of its own, and of accounts' keys those of EnableAccount.
+func (r *Ring) NewRegion(tx record.Tx, name string, optIn bool, now time.Time) error {
+	region := &record.Region{Name: name, OptIn: optIn, Created: record.At(now)}
+	if err := record.Put(tx, record.Regions, region); err != nil {
 		return err
 	}
 	generation := 1
@@ -32,7 +34,7 @@ func (r *Ring) NewRegion(tx record.Tx, name string, now time.Time) error {
 		return err
 	}
 	var all []*record.OpeningKey
-	err = record.Scan(tx, record.OpeningKeys, record.OpeningKeyByClass, record.DefaultClass+record.Sep, "", func(_ string, o *record.OpeningKey) bool {
+	err = record.Scan(tx, record.OpeningKeys, record.OpeningKeyByClass, region.Class()+record.Sep, "", func(_ string, o *record.OpeningKey) bool {
 		all = append(all, o)
 		return true
 	})
@@ -51,7 +53,25 @@ func (r *Ring) NewRegion(tx record.Tx, name string, now time.Time) error {
 			return err
 		}
 	}
-	return nil
+	if !optIn {
+		return nil
+	}
+	return r.openClass(tx, region, len(all) == 0, now)
+}
+
+// openClass gives an opt-in Region the first opening key of its class, where it
+// has none, and publishes to whom other Regions' nodes seal.
+func (r *Ring) openClass(tx record.Tx, region *record.Region, first bool, now time.Time) error {
+	if first {
+		o, err := r.NewOpeningKey(tx, region.Class(), 1, []string{region.Name}, now)
+		if err != nil {
+			return err
+		}
+		if err := record.Put(tx, record.OpeningKeys, o); err != nil {
+			return err
+		}
+	}
+	return r.PublishSealing(tx)
 }
 
 // wrapMore wraps a key, which the KEK opens, for one more Region.

@@ -19,7 +19,7 @@ func TestARegionThatIsAdmittedOpensWhatWasSealedBeforeItCame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := control.NewRegion(tx, "ap-south-2", now); err != nil {
+	if err := control.NewRegion(tx, "ap-south-2", false, now); err != nil {
 		t.Fatal(err)
 	}
 	keys, err := NewNodeKeys("ap-south-2a", false)
@@ -78,7 +78,7 @@ func TestARegionThatIsAdmittedOpensWhatWasSealedBeforeItCame(t *testing.T) {
 	if err := node.WrapAccounts(tx, []string{account}); err != nil {
 		t.Errorf("nothing is due: %v", err)
 	}
-	if err := node.NewRegion(tx, "eu-south-2", now); err == nil {
+	if err := node.NewRegion(tx, "eu-south-2", false, now); err == nil {
 		t.Error("a Region node admitted a Region")
 	}
 }

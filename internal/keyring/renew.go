@@ -83,6 +83,9 @@ func (r *Ring) renewRegion(tx record.Tx, region string, now time.Time) error {
 // and lists the Regions that it stays wrapped for.
 func stale(r record.Reader, wraps []record.Wrap) (due bool, regions []string, err error) {
 	for _, w := range wraps {
+		if len(w.Sealed) == 0 { // it had the key once: see DisableAccount
+			continue
+		}
 		if !record.Has(r, record.Regions, record.None, w.Holder) {
 			due = true
 			continue
@@ -146,7 +149,10 @@ func (r *Ring) RenewOpening(tx record.Tx, now time.Time) error {
 			return err
 		}
 	}
-	return nil
+	if optIn, err := anyOptIn(tx); err != nil || !optIn {
+		return err
+	}
+	return r.PublishSealing(tx)
 }
 
 // AccountsDue lists accounts, after one and `most` of them, whose key in use

@@ -110,7 +110,7 @@ func (r *Ring) unwrap(s record.Reader, kek []byte, regions []record.Wrap, bound 
 			return open(r.KEK, kek, bound)
 		}
 		for _, w := range regions {
-			if w.Holder != r.Region {
+			if w.Holder != r.Region || len(w.Sealed) == 0 {
 				continue
 			}
 			wrapping, err := r.regionKey(s, r.Region, w.Generation)

@@ -7,12 +7,13 @@ import (
 
 // Format is the highest format of batches and records that this build reads
 // and writes. Its history: 1, 2026-11, the first; 2, 2026-11, freshness, a
-// genesis that names its control-plane nodes.
+// genesis that names its control-plane nodes; 3, 2026-11, opt-in Regions and what
+// accounts choose about STS.
 //
 // A log begins at FirstFormat and is raised by the first change that needs more,
 // so an upgrade can be taken back until something new is used.
 const (
-	Format      = 2
+	Format      = 3
 	FirstFormat = 1
 )
 

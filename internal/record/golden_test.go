@@ -89,6 +89,8 @@ func TestEveryVersionEverWrittenIsReadAndNoneChangesSilently(t *testing.T) {
 	golden(t, KeyUses)
 	golden(t, Successors)
 	golden(t, Admissions)
+	golden(t, SealingKeys)
+	golden(t, STSPreferences)
 }
 
 func TestEveryKindAndVersionHasAGoldenFileAndALineInTheDocs(t *testing.T) {
