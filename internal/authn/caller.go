@@ -44,6 +44,10 @@ type Caller struct {
 	// Form is what the principal's record comes to, shared with others.
 	Form *Form
 
+	// through is the opt-in Region that the request came by, which the account
+	// must have enabled; "": it came by none.
+	through string
+
 	token *openedToken // that the session came in; nil otherwise
 	ring  *view.Ring   // that forms are kept in
 }

@@ -27,6 +27,9 @@ func Recheck(r record.Reader, c *Caller, now time.Time) error {
 	if err := c.checkKeys(r); err != nil {
 		return err
 	}
+	if err := c.regions(r); err != nil {
+		return err
+	}
 	if Denied(r, c) {
 		return fault.AccessDenied.Errorf("User: %s is denied by an operator.", c.ARN)
 	}
@@ -46,7 +49,7 @@ func (c *Caller) At(r record.Reader) (*Caller, error) {
 	if err != nil {
 		return nil, err
 	}
-	now.Index, now.token = c.Index, c.token
+	now.Index, now.token, now.through = c.Index, c.token, c.through
 	return now, nil
 }
 

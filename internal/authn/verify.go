@@ -22,6 +22,8 @@ import (
 type Verifier struct {
 	Ring   *keyring.Ring
 	Region string // that receives
+	// OptIn says that accounts must enable the Region.
+	OptIn bool
 	// AnyRegion accepts any well-formed Region name in a scope.
 	AnyRegion bool
 	// Floor is the newest verified commit time: nothing that expired before
@@ -274,6 +276,9 @@ func (a *Verifier) credential(v *view.View, p *sigv4.Presented) (*found, error) 
 		return nil, nil
 	}
 	c := a.holder(v, kind, e, form, p.AccessKeyID)
+	if c.regions(v) != nil { // this Region was not given what opens its secret
+		return nil, nil
+	}
 	return &found{caller: c, keys: &form.keys, public: k.PublicV4A,
 		secret: func() ([]byte, error) { return a.Ring.Secret(v, c.Account, k) }}, nil
 }
@@ -290,7 +295,7 @@ func keyIn(keys []record.AccessKey, id string) *record.AccessKey {
 // holder is the caller that holds a long-term credential.
 func (a *Verifier) holder(v *view.View, kind Kind, e *record.Entry, form *Form, keyID string) *Caller {
 	c := &Caller{Kind: kind, Account: e.Key.Account(), ID: e.Key.ID(), UserID: e.Key.ID(), ARN: form.ARN, KeyID: keyID,
-		Principal: e, Form: form, Index: v.Head.Index, ring: a.Hot}
+		Principal: e, Form: form, Index: v.Head.Index, ring: a.Hot, through: a.through()}
 	return c
 }
 
@@ -310,7 +315,7 @@ func (a *Verifier) temporary(v *view.View, p *sigv4.Presented) *found {
 		if c, err = claimed(a.Hot, v, Claim{Kind: Kind(t.Kind), Account: t.Account, ID: t.Principal, KeyID: t.keyID, Session: a.sessionOf(v, t)}); err != nil {
 			return nil
 		}
-		c.Index, c.token = v.Head.Index, t
+		c.Index, c.token, c.through = v.Head.Index, t, a.through()
 		t.last.Store(&claimant{c, signing})
 	}
 	return &found{caller: c, keys: &t.keys, secret: func() ([]byte, error) { return []byte(t.Secret), nil }}
@@ -386,6 +391,6 @@ func (a *Verifier) Again(v *view.View, claim Claim, now time.Time) (*Caller, err
 	if err != nil {
 		return nil, errToken
 	}
-	c.Index = v.Head.Index
+	c.Index, c.through = v.Head.Index, a.through()
 	return c, a.Standing(v, c, now)
 }

@@ -14,11 +14,13 @@ var regionForm = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
 const maxRegions = 64
 
 type regionIn struct {
-	Name string `json:"name"`
+	Name  string `json:"name"`
+	OptIn bool   `json:"optIn,omitempty"` // accounts must enable it
 }
 
 // admitRegion admits a Region, whose nodes can be invited then. It takes two
-// operators: its nodes are given what opens every account's keys.
+// operators: its nodes are given what opens every account's keys, or those of the
+// accounts that will have enabled it.
 func (s *Server) admitRegion(in *regionIn, by signers, tx record.Tx, now time.Time) (any, error) {
 	if err := two(tx, by, "admitting a Region"); err != nil {
 		return nil, err
@@ -34,7 +36,7 @@ func (s *Server) admitRegion(in *regionIn, by signers, tx record.Tx, now time.Ti
 	case len(all) >= maxRegions:
 		return nil, refuse("there are %d Regions already", len(all))
 	}
-	if err := s.AdmitRegion(tx, in.Name, now); err != nil {
+	if err := s.AdmitRegion(tx, in.Name, in.OptIn, now); err != nil {
 		return nil, err
 	}
 	return record.Get(tx, record.Regions, record.None, in.Name)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc/codes"
 
@@ -13,7 +12,7 @@ import (
 
 func TestARegionIsAdmittedByTwoOperatorsOnce(t *testing.T) {
 	w, bob := pair(t)
-	w.AdmitRegion = func(tx record.Tx, name string, now time.Time) error { return w.ring.NewRegion(tx, name, now) }
+	w.AdmitRegion = w.ring.NewRegion
 	w.refused("one operator", w.signed("region.create", `{"name":"eu-west-1"}`), codes.FailedPrecondition, "takes two operators")
 	for name, words := range map[string]string{"": "no Region's name", "EU-west-1": "no Region's name", "eu": "no Region's name", "../x-1": "no Region's name",
 		strings.Repeat("a", 32) + "-1": "no Region's name"} {

@@ -73,7 +73,7 @@ type Server struct {
 	// MakeAccount makes an account's records and its root key; run in a commit.
 	MakeAccount func(tx record.Tx, id, name string, now time.Time) (*NewAccount, error)
 	// AdmitRegion makes a Region's records; run in a commit.
-	AdmitRegion func(tx record.Tx, name string, now time.Time) error
+	AdmitRegion func(tx record.Tx, name string, optIn bool, now time.Time) error
 	Now         func() time.Time
 	Authorizer  *authz.Authorizer // answers the operator's own questions
 	Log         backup.Log        // for backups
