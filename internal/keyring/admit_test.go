@@ -108,7 +108,7 @@ func TestKeysAreRenewedWithoutARegionThatWasTakenOutWhichMayComeAgain(t *testing
 	if due, err := OpeningDue(tx); due || err != nil {
 		t.Errorf("the opening keys are due for ever: %v", err)
 	}
-	if err := control.NewRegion(tx, "us-east-1", now); err != nil {
+	if err := control.NewRegion(tx, "us-east-1", false, now); err != nil {
 		t.Fatal(err)
 	}
 	keys, err := NewNodeKeys("us-east-1z", false)
