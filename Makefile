@@ -65,11 +65,10 @@ flips:
 bench:
 	bash scripts/bench.sh $(BENCH)
 
-# A campaign of the simulator: SEEDS worlds from FIRST on.
+# SEEDS more worlds of the simulator, counted in internal/simtest/testdata/campaign.txt.
 SEEDS ?= 20000
-FIRST ?= 1
 simulate:
-	go test ./internal/simtest -run Seeds -timeout 0 -seeds $(SEEDS) -first $(FIRST)
+	bash scripts/simulate.sh $(SEEDS)
 
 # Rolling upgrade, restarts and the way back under REQUESTS each.
 REQUESTS ?= 100000

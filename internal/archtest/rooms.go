@@ -75,7 +75,7 @@ var Plan = []Room{
 	{Path: "internal/drill", Floor: 6, Uses: []string{"sigv4", "internal/local"}},
 	{Path: "internal/model", Floor: 6},
 	{Path: "internal/scenario", Floor: 6},
-	{Path: "internal/simtest", Floor: 6, Uses: []string{"internal/view", "internal/store", "internal/feed", "internal/replica", "internal/peer/peerpb"}},
+	{Path: "internal/simtest", Floor: 6, Uses: []string{"internal/view", "internal/store", "internal/feed", "internal/replica", "internal/overlay", "internal/clocks", "internal/lineage", "internal/session", "internal/peer/peerpb"}},
 	{Path: "cmd/holdfast", Floor: 6, Uses: []string{"*"}, Modules: []string{"filippo.io/age", "github.com/spf13/cobra", "github.com/spf13/pflag", "google.golang.org/grpc", "golang.org/x/sys", "github.com/coreos/go-systemd/v22/daemon"}},
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 type Hash [32]byte
 
 // MarshalText writes hex.
-func (h Hash) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%x", h[:]), nil }
+func (h Hash) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h[:]), nil }
 
 // UnmarshalText reads hex of exactly 32 bytes.
 func (h *Hash) UnmarshalText(b []byte) error {
@@ -78,7 +79,7 @@ func (h *Head) Sign(key ed25519.PrivateKey) { h.Sig = ed25519.Sign(key, h.messag
 
 // Verify says whether the head carries a signature of the key.
 func (h *Head) Verify(key ed25519.PublicKey) bool {
-	return len(key) == ed25519.PublicKeySize && ed25519.Verify(key, h.message(), h.Sig)
+	return verify(key, h.message(), h.Sig)
 }
 
 // Beat is a control-plane node's signed word that the log's end was this when
@@ -115,7 +116,7 @@ func (b *Beat) At() time.Time { return time.UnixMilli(b.Time).UTC() }
 
 // Verify says whether the beat carries a signature of the key.
 func (b *Beat) Verify(key ed25519.PublicKey) bool {
-	return len(key) == ed25519.PublicKeySize && ed25519.Verify(key, b.message(), b.Sig)
+	return verify(key, b.message(), b.Sig)
 }
 
 // Change is one changed key; a nil Value is a deletion.

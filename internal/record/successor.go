@@ -85,7 +85,7 @@ func (s *Successor) Verify(r Reader) error {
 	switch {
 	case s.Cluster != g.Cluster:
 		return errors.New("record: the successor is of another cluster")
-	case len(g.Root) != ed25519.PublicKeySize || !ed25519.Verify(g.Root, s.message(true), s.Root):
+	case !verify(g.Root, s.message(true), s.Root):
 		return errors.New("record: the successor is not signed by the root")
 	case s.Epoch < 1 || s.Fork < 1 || s.Lineage == "" || s.Parent == s.Lineage || len(s.Chain) != len(Hash{}) || len(s.New) == 0:
 		return errors.New("record: the successor says too little")
@@ -95,7 +95,7 @@ func (s *Successor) Verify(r Reader) error {
 	seen := map[string]bool{}
 	for _, c := range s.Consents {
 		o, err := Get(r, Operators, None, c.Operator)
-		if err == nil && o.Verify(g.Root) && len(o.Public) == ed25519.PublicKeySize && ed25519.Verify(o.Public, s.message(false), c.Signature) {
+		if err == nil && o.Verify(g.Root) && verify(o.Public, s.message(false), c.Signature) {
 			seen[o.ID] = true
 		}
 	}

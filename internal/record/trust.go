@@ -30,7 +30,7 @@ func (g *Genesis) Verify(rootHash string) error {
 	if fmt.Sprintf("%x", sha256.Sum256(g.Root)) != rootHash {
 		return errors.New("record: the genesis is of another root")
 	}
-	if len(g.Root) != ed25519.PublicKeySize || !ed25519.Verify(g.Root, g.message(), g.Signature) {
+	if !verify(g.Root, g.message(), g.Signature) {
 		return errors.New("record: the genesis is not signed by its root")
 	}
 	return nil
@@ -48,7 +48,7 @@ func (o *Operator) Sign(root ed25519.PrivateKey) { o.Signature = ed25519.Sign(ro
 
 // Verify says whether the root enrolled the operator.
 func (o *Operator) Verify(root ed25519.PublicKey) bool {
-	return len(root) == ed25519.PublicKeySize && ed25519.Verify(root, o.message(), o.Signature)
+	return verify(root, o.message(), o.Signature)
 }
 
 // VerifyHead checks a head against the state r: signed by the head key of an
@@ -77,7 +77,7 @@ func MaySign(r Reader, node string) bool {
 	return err == nil && n.Role == ControlNode && !n.Fenced
 }
 
-func verifyHead(r Reader, node string, index uint64, verify func(ed25519.PublicKey) bool) error {
+func verifyHead(r Reader, node string, index uint64, signed func(ed25519.PublicKey) bool) error {
 	n, err := Get(r, Nodes, None, node)
 	if err != nil {
 		return fmt.Errorf("record: the head at index %d is of the unknown node %q", index, node)
@@ -85,7 +85,7 @@ func verifyHead(r Reader, node string, index uint64, verify func(ed25519.PublicK
 	if n.Role != ControlNode || n.Fenced {
 		return fmt.Errorf("record: the head at index %d is of node %s, which may not sign it", index, n.ID)
 	}
-	if !verify(n.Head) {
+	if !signed(n.Head) {
 		return fmt.Errorf("record: the head at index %d is not signed by node %s", index, n.ID)
 	}
 	return nil

@@ -23,6 +23,7 @@ var (
 // until it hears what became of it.
 type client struct {
 	w     *world
+	plane *plane // that it calls
 	id    string
 	n     int
 	op    *operation
@@ -31,14 +32,15 @@ type client struct {
 
 // operation is one signed call.
 type operation struct {
-	client *client
-	name   string
-	call   string // call id
-	signed time.Time
-	change func(tx record.Tx, account string) error
-	done   func(err error)
-	tries  int
-	over   bool
+	client  *client // nil: the control plane itself
+	account string
+	name    string
+	call    string // call id
+	signed  time.Time
+	change  func(tx record.Tx, account string) error
+	done    func(err error)
+	tries   int
+	over    bool
 }
 
 // attempt is one sending of an operation.
@@ -57,19 +59,19 @@ func (o *operation) admit(_ record.Reader, now time.Time) error {
 }
 
 func (o *operation) apply(tx record.Tx, _ time.Time, _ uint64) ([]byte, error) {
-	if err := o.change(tx, o.client.id); err != nil {
+	if err := o.change(tx, o.account); err != nil {
 		return nil, err
 	}
-	return record.Marshal(record.Private{Caller: o.client.id, Operation: o.name})
+	return record.Marshal(record.Private{Caller: o.account, Operation: o.name})
 }
 
 // next begins the next call.
 func (c *client) next() {
-	if c.w.now > troubled+quiet/2 {
+	if c.w.now > c.w.peace+quiet/2 {
 		return
 	}
 	c.n++
-	o := &operation{client: c, name: fmt.Sprintf("%s-%d", c.id, c.n), signed: epoch.Add(c.w.now)}
+	o := &operation{client: c, account: c.id, name: fmt.Sprintf("%s-%d", c.id, c.n), signed: epoch.Add(c.w.now)}
 	o.call = fmt.Sprintf("%x", sha256.Sum256([]byte(o.name)))
 	c.op = o
 	switch k := c.w.rand.IntN(10); {
@@ -136,10 +138,10 @@ func (c *client) send() {
 	}
 	try := o.tries
 	for range 1 + w.rand.IntN(20)/19 { // now and then the network has it twice
-		if w.now < troubled && w.chance(30) {
+		if !w.quiets() && w.chance(30) {
 			continue
 		}
-		w.anyControl().deliver(func(c *control) {
+		c.plane.anyControl().deliver(func(c *control) {
 			a := &attempt{op: o}
 			a.answer = a.reply
 			c.take(a)
@@ -156,7 +158,7 @@ func (c *client) send() {
 func (a *attempt) reply(err error, index uint64, missing []string) {
 	o, w := a.op, a.op.client.w
 	w.note("%s: %d %v missing %v", o.name, index, err, missing)
-	if w.now < troubled && w.chance(30) {
+	if !w.quiets() && w.chance(30) {
 		w.seen["answer lost"]++
 		return
 	}

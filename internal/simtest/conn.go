@@ -55,7 +55,7 @@ func (p *pipe[M]) send(m M) {
 
 // latency is mostly small.
 func (w *world) latency() time.Duration {
-	if w.now < troubled && w.chance(15) {
+	if !w.quiets() && w.chance(15) {
 		return w.between(30*time.Millisecond, 400*time.Millisecond)
 	}
 	return w.between(300*time.Microsecond, 12*time.Millisecond)
@@ -89,7 +89,7 @@ func (n *conn) atControl(up *peerpb.Up) {
 		n.w.seen["acknowledgement from an old connection"]++
 	}
 	n.w.note("ack %s %d", n.region.id, up.Acknowledged)
-	c.settle(c.set.Step(feed.Acked{Node: n.region.id, Index: up.Acknowledged}, c.clock.boot()))
+	c.settle(feed.Acked{Node: n.region.id, Index: up.Acknowledged})
 }
 
 // cut breaks a connection: each way loses what is under way, or still brings

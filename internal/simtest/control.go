@@ -2,12 +2,11 @@ package simtest
 
 import (
 	"context"
-	"encoding/json"
+	"crypto/ed25519"
 	"errors"
-	"io"
-	"log/slog"
 	"time"
 
+	"github.com/holdfast-iam/holdfast/internal/clocks"
 	"github.com/holdfast-iam/holdfast/internal/feed"
 	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -27,8 +26,11 @@ const (
 // control drives the sequencer and the in-sync set as their process does.
 type control struct {
 	w     *world
+	plane *plane
 	id    string
+	key   ed25519.PrivateKey
 	clock clock
+	bound *clocks.Bound
 	up    bool
 	life  int // counts starts: what an earlier life began is not for this one
 
@@ -50,6 +52,11 @@ type control struct {
 	sequenced bool            // it made the newest commit that it knows of
 	answered  uint64          // highest index that it has answered since it took over
 	members   map[string]bool // the in-sync set after the last step
+	ticking   bool
+	stepped   bool // the in-sync set, in this step
+	beatText  []byte
+	beatHead  record.Head
+	beatAt    time.Duration
 }
 
 // wait is a committed call whose answer waits for the in-sync set.
@@ -60,38 +67,12 @@ type wait struct {
 	began   time.Duration // since in true time
 }
 
-func (c *control) sign(h *record.Head) { h.Sign(headKey(c.id)) }
-
-// genesis makes the first commit.
-func (c *control) genesis() error {
-	first := &store.Memory{}
-	w := &store.Writer{KV: first, Node: c.id, Sign: c.sign, Now: c.clock.wall, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
-	ctx := context.Background()
-	verify := func(*record.Head, *view.State) error { return nil }
-	if err := w.Open(ctx, verify); err != nil {
-		return err
-	}
-	g, changes, err := genesis()
-	if err != nil {
-		return err
-	}
-	if err := w.Genesis(ctx, g, changes); err != nil {
-		return err
-	}
-	head, err := first.Head(ctx)
-	if err != nil {
-		return err
-	}
-	return first.Log(ctx, 0, func(index uint64, value []byte) bool {
-		c.w.kv.apply(&store.Txn{Head: head, Index: index, Log: value, Changes: changes})
-		return true
-	})
-}
+func (c *control) sign(h *record.Head) { h.Sign(c.key) }
 
 // start loads what the store holds, as the process does.
 func (c *control) start() {
-	verify := func(h *record.Head, s *view.State) error { return record.VerifyState(s, h, s.Digest(), rootHash()) }
-	machine, err := store.Load(context.Background(), c.w.kv, c.id, c.sign, verify, func(uint64, int64, int) {})
+	verify := func(h *record.Head, s *view.State) error { return record.VerifyState(s, h, s.Digest(), rootHash) }
+	machine, err := store.Load(context.Background(), c.plane.kv, c.id, c.sign, verify, func(uint64, int64, int) {})
 	if err != nil || machine == nil {
 		c.w.fail("%s does not start: %v", c.id, err)
 		return
@@ -102,10 +83,13 @@ func (c *control) start() {
 	c.calls, c.waits, c.order, c.sessions = map[*store.Call]*attempt{}, map[uint64]*wait{}, nil, nil
 	c.ring = feed.NewRing(machine.View(), ringLength)
 	c.set = feed.NewInSync(feed.Followers(machine.View()), machine.View().Head.Index, c.clock.boot())
+	c.bound, c.beatText = clocks.NewBound(c.clock.reading()), nil
 	c.noteMembers()
 	c.w.note("%s starts at %d", c.id, machine.View().Head.Index)
-	c.tick()
+	c.ticking = false
+	c.slowly()
 	c.probe()
+	c.compare()
 }
 
 func (c *control) noteMembers() {
@@ -154,9 +138,18 @@ func (c *control) crash() {
 	}
 }
 
+// tick lets time pass for the in-sync set while a call waits for it.
 func (c *control) tick() {
-	c.settle(c.set.Step(feed.Tick{}, c.clock.boot()))
-	c.later(min(c.set.Next(c.clock.boot()), tickEach), c.tick)
+	c.settle(feed.Tick{})
+	if c.ticking = len(c.waits) > 0; c.ticking {
+		c.later(min(c.set.Next(c.clock.boot()), tickEach), c.tick)
+	}
+}
+
+// slowly lets time pass while nobody waits.
+func (c *control) slowly() {
+	c.settle(feed.Tick{})
+	c.later(feed.Lease/8, c.slowly)
 }
 
 // perform does what the sequencer asks for, and then has it go on.
@@ -187,10 +180,10 @@ func (c *control) perform(effects []any) {
 func (c *control) commit(t *store.Txn) {
 	c.busy = true
 	life := c.life
-	c.w.kv.commit(c, t, func(ok bool, err error) {
+	c.plane.kv.commit(c, t, func(ok bool, err error) {
 		c.whenAwake(life, func() {
 			c.w.note("%s commits %d: %v %v", c.id, t.Index, ok, err)
-			if err == nil && !ok && c.w.history.newest().Node != c.id && c.machine.Sequences() {
+			if err == nil && !ok && c.plane.history.newest().Node != c.id && c.machine.Sequences() {
 				c.w.seen["commit of a node that had lost its place"]++
 			}
 			c.busy = false
@@ -204,17 +197,10 @@ func (c *control) catchUp(from uint64) {
 	c.w.seen["log read after a refusal"]++
 	c.later(c.w.between(time.Millisecond, 60*time.Millisecond), func() {
 		var e store.Caught
-		if c.w.kv.troubled(c) && c.w.chance(700) {
+		if c.plane.kv.troubled(c) && c.w.chance(700) {
 			e.Err = errLost
 		} else {
-			e.Err = c.w.kv.Log(context.Background(), from, func(_ uint64, value []byte) bool {
-				v := new(record.LogValue)
-				if e.Err = json.Unmarshal(value, v); e.Err != nil {
-					return false
-				}
-				e.Values = append(e.Values, v)
-				return true
-			})
+			e.Values = c.plane.kv.after(from)
 		}
 		c.w.note("%s reads the log from %d: %d values, %v", c.id, from, len(e.Values), e.Err)
 		c.busy = false
@@ -223,19 +209,19 @@ func (c *control) catchUp(from uint64) {
 }
 
 func (c *control) publish(e store.Publish) {
-	if !c.w.history.holds(&e.Value.Head) {
+	if !c.plane.history.holds(&e.Value.Head) {
 		c.w.fail("Confirmed: index %d is published and is not in the log", e.Value.Head.Index)
 	}
-	now, own := c.clock.boot(), e.Value.Head.Node == c.id
+	own := e.Value.Head.Node == c.id
 	if own && !c.sequenced {
-		c.settle(c.set.Step(feed.TakenOver{Index: c.ring.View().Head.Index}, now))
+		c.settle(feed.TakenOver{Index: c.ring.View().Head.Index})
 		c.answered = 0
 		c.noteMembers()
 	}
 	c.sequenced = own
 	c.ring.Publish(e.Value, e.View)
-	c.settle(c.set.Step(feed.Enrolled{Nodes: feed.Followers(e.View)}, now))
-	c.settle(c.set.Step(feed.Published{Index: e.Value.Head.Index}, now))
+	c.settle(feed.Enrolled{Nodes: feed.Followers(e.View)})
+	c.settle(feed.Published{Index: e.Value.Head.Index})
 	for _, s := range c.sessions {
 		s.pump()
 	}
@@ -262,12 +248,16 @@ func (c *control) answer(e store.Answer) {
 	c.asked++
 	c.waits[c.asked] = &wait{a, e.Outcome.Index, c.clock.boot(), c.w.now}
 	c.order = append(c.order, c.asked)
-	c.settle(c.set.Step(feed.Asked{ID: c.asked, Index: e.Outcome.Index}, c.clock.boot()))
+	c.settle(feed.Asked{ID: c.asked, Index: e.Outcome.Index})
+	if !c.ticking && len(c.waits) > 0 {
+		c.tick()
+	}
 }
 
-// settle answers what the in-sync set has released.
-func (c *control) settle(list []feed.Answered) {
-	for _, x := range list {
+// settle hands an event to the in-sync set and answers what it releases.
+func (c *control) settle(event any) {
+	c.stepped, c.w.changed = true, true
+	for _, x := range c.set.Step(event, c.clock.boot()) {
 		t := c.waits[x.ID]
 		if t == nil {
 			c.w.fail("InSync: wait %d is answered twice", x.ID)
@@ -366,17 +356,25 @@ func (s *session) beat() {
 	c := s.c
 	h := c.machine.View().Head
 	switch {
-	case c.w.kv.troubled(c):
+	case c.plane.kv.troubled(c):
 		s.conn.down.send(&peerpb.Down{Frame: &peerpb.Down_Ready{Ready: &peerpb.Ready{}}}) // somebody is there
 		return
-	case !c.w.kv.current(&h):
+	case !c.plane.kv.current(&h):
 		c.woken()
 		return
 	}
-	b, err := record.Marshal(record.NewBeat(&h, c.id, c.clock.wall(), headKey(c.id)))
-	if err != nil {
-		c.w.fail("heartbeat: %v", err)
-		return
+	_ = s.send(&peerpb.Down{Frame: &peerpb.Down_Heartbeat{Heartbeat: c.heartbeat(&h)}})
+}
+
+// heartbeat signs that the log's end is h. What was signed a moment ago about
+// the same is true still.
+func (c *control) heartbeat(h *record.Head) []byte {
+	if c.beatText == nil || c.beatHead.Index != h.Index || c.w.now-c.beatAt > heartbeatEach/2 {
+		b, err := record.Marshal(record.NewBeat(h, c.id, c.clock.wall(), c.key))
+		if err != nil {
+			c.w.fail("heartbeat: %v", err)
+		}
+		c.beatText, c.beatHead, c.beatAt = b, *h, c.w.now
 	}
-	_ = s.send(&peerpb.Down{Frame: &peerpb.Down_Heartbeat{Heartbeat: b}})
+	return c.beatText
 }

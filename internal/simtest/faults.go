@@ -16,29 +16,29 @@ type fault struct {
 
 var faults = []fault{
 	{"crash of a control node", func(w *world) {
-		if c := w.anyControl(); c.up && c.frozen <= w.now {
+		if c := w.newest().anyControl(); c.up && c.frozen <= w.now {
 			c.crash()
 			w.after(w.between(50*time.Millisecond, 4*time.Second), c.start)
 		}
 	}},
 	{"crash of the node that sequences", func(w *world) {
-		for _, c := range w.controls {
-			if c.up && c.frozen <= w.now && c.id == w.history.newest().Node {
+		for _, c := range w.newest().controls {
+			if c.up && c.frozen <= w.now && c.id == w.newest().history.newest().Node {
 				c.crash()
 				w.after(w.between(50*time.Millisecond, 4*time.Second), c.start)
 			}
 		}
 	}},
 	{"frozen control node", func(w *world) {
-		if c := w.anyControl(); c.up && c.frozen <= w.now {
+		if c := w.newest().anyControl(); c.up && c.frozen <= w.now {
 			c.freeze(w.between(100*time.Millisecond, 5*time.Second))
 		}
 	}},
 	{"control node away from the store", func(w *world) {
-		w.anyControl().away = w.now + w.between(50*time.Millisecond, 4*time.Second)
+		w.newest().anyControl().away = w.now + w.between(50*time.Millisecond, 4*time.Second)
 	}},
 	{"partition between control nodes", func(w *world) {
-		a, b := w.anyControl(), w.anyControl()
+		a, b := w.newest().anyControl(), w.newest().anyControl()
 		until := w.now + w.between(50*time.Millisecond, 4*time.Second)
 		a.cut[b], b.cut[a] = until, until
 	}},
@@ -65,36 +65,51 @@ var faults = []fault{
 	}},
 	{"broken connection", func(w *world) { w.cut(w.regions[w.rand.IntN(len(w.regions))].conn) }},
 	{"partition", func(w *world) {
-		r := w.regions[w.rand.IntN(len(w.regions))]
-		for d := w.between(20*time.Millisecond, 6*time.Second); r.blocked < w.now+d; {
-			r.blocked = w.now + d
-		}
-		n := r.conn
-		w.after(keepalive, func() {
-			if r.blocked > w.now { // partitions that follow each other
-				w.cut(n)
-			}
-		})
+		w.regions[w.rand.IntN(len(w.regions))].block(w.between(20*time.Millisecond, 6*time.Second))
 	}},
-	{"trouble of the store", func(w *world) { w.kv.trouble = w.now + w.between(50*time.Millisecond, 3*time.Second) }},
+	{"trouble of the store", func(w *world) { w.newest().kv.trouble = w.now + w.between(50*time.Millisecond, 3*time.Second) }},
 	{"slow disk", func(w *world) {
 		w.regions[w.rand.IntN(len(w.regions))].slow = w.now + w.between(50*time.Millisecond, 5*time.Second)
 	}},
 	{"clock that jumps", func(w *world) {
-		var clocks []*clock
-		for _, c := range w.controls {
-			clocks = append(clocks, &c.clock)
-		}
-		for _, r := range w.regions {
-			clocks = append(clocks, &r.clock)
-		}
-		k := clocks[w.rand.IntN(len(clocks))]
-		if w.chance(800) {
+		k := &w.regions[w.rand.IntN(len(w.regions))].clock
+		switch {
+		case w.chance(700):
 			k.offset += w.between(0, 20*time.Second) - 10*time.Second
-		} else {
+		case w.chance(700):
 			k.offset = w.between(0, 28*time.Minute) - 14*time.Minute
+		default:
+			k.offset = w.between(0, 20*time.Hour) - 10*time.Hour
 		}
 	}},
+	{"clock of a control node that is set", (*world).setControlClock},
+	{"denial in a Region", (*world).denyInRegion},
+	{"denial to be lifted", (*world).lift},
+	{"Region cut off", func(w *world) {
+		name := w.regions[w.rand.IntN(len(w.regions))].region
+		w.cutOff(name, w.between(500*time.Millisecond, 8*time.Second))
+	}},
+}
+
+// cutOff has nothing pass between a Region's nodes and the control plane.
+func (w *world) cutOff(name string, d time.Duration) {
+	for _, r := range w.regions {
+		if r.region == name {
+			r.block(d)
+		}
+	}
+}
+
+// block has nothing pass between a node and the control plane for a while.
+func (r *region) block(d time.Duration) {
+	w := r.w
+	r.blocked = max(r.blocked, w.now+d)
+	n := r.conn
+	w.after(keepalive, func() {
+		if r.blocked > w.now { // partitions that follow each other
+			w.cut(n)
+		}
+	})
 }
 
 // plan has each kind of fault happen or not in this world, at its own rate:
@@ -107,15 +122,17 @@ func (w *world) plan() {
 		}
 	}
 	w.lying = w.chance(400)
+	w.wrong = w.rand.IntN(3)
 	w.after(troubled, w.heal)
 }
 
 func (w *world) recur(f fault, pause time.Duration) {
 	w.after(w.between(0, 2*pause), func() {
-		if w.now >= troubled {
+		if w.quiets() {
 			return
 		}
 		w.seen[f.name]++
+		w.seen["faults"]++
 		w.note("fault: %s", f.name)
 		f.make(w)
 		w.recur(f, pause)
@@ -125,7 +142,7 @@ func (w *world) recur(f fault, pause time.Duration) {
 // lie changes what is sent into what somebody who cannot sign might send: the
 // frame twice, not at all, with a flipped bit, or after an old snapshot.
 func (w *world) lie(d *peerpb.Down) []*peerpb.Down {
-	if !w.lying || w.now >= troubled || !w.chance(20) {
+	if !w.lying || w.quiets() || !w.chance(20) {
 		return []*peerpb.Down{d}
 	}
 	w.note("a lie")
@@ -147,7 +164,7 @@ func (w *world) lie(d *peerpb.Down) []*peerpb.Down {
 	}); err != nil {
 		w.fail("snapshot: %v", err)
 	}
-	for _, c := range w.controls {
+	for _, c := range w.newest().controls {
 		if c.up && w.chance(500) {
 			w.old = c.machine.View()
 		}
@@ -158,15 +175,22 @@ func (w *world) lie(d *peerpb.Down) []*peerpb.Down {
 // heal ends what trouble is left. Nodes that are down come up by themselves.
 func (w *world) heal() {
 	w.note("trouble ends")
-	w.kv.trouble = 0
-	for _, c := range w.controls {
-		c.clock.offset, c.away, c.frozen = 0, 0, min(c.frozen, w.now)
-		clear(c.cut)
-		c.later(0, c.woken)
+	w.peace = w.now
+	for _, p := range w.planes {
+		p.kv.trouble = 0
+		for _, c := range p.controls {
+			if c.clock.offset.Abs() > healthy {
+				c.clock.offset = 0
+			}
+			c.away, c.frozen = 0, min(c.frozen, w.now)
+			clear(c.cut)
+			c.later(0, c.woken)
+		}
 	}
 	for _, r := range w.regions {
 		w.cut(r.conn) // a stream that lost a frame stays wrong until something is sent on it
 		r.blocked, r.slow, r.clock.offset = 0, 0, 0
 		clear(r.hood.apart)
 	}
+	w.convergence()
 }

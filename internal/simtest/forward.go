@@ -11,7 +11,7 @@ import (
 func (c *control) probe() {
 	c.later(heartbeatEach, func() {
 		h := c.machine.View().Head
-		if !c.w.kv.troubled(c) && !c.w.kv.current(&h) {
+		if !c.plane.kv.troubled(c) && !c.plane.kv.current(&h) {
 			c.woken()
 		}
 		c.probe()
@@ -35,7 +35,7 @@ func (c *control) take(a *attempt) {
 func (c *control) hand(a *attempt) {
 	w := c.w
 	var to *control
-	for _, x := range w.controls {
+	for _, x := range c.plane.controls {
 		if x.id == c.machine.View().Head.Node {
 			to = x
 		}
@@ -84,7 +84,7 @@ func (c *control) hand(a *attempt) {
 // send has something happen at another control node, unless the network between
 // the two loses it.
 func (c *control) send(to *control, do func()) {
-	if c.w.now < troubled && (c.cut[to] > c.w.now || c.w.chance(10)) {
+	if !c.w.quiets() && (c.cut[to] > c.w.now || c.w.chance(10)) {
 		return
 	}
 	to.deliver(func(*control) { do() })
@@ -103,10 +103,15 @@ func (c *control) moved(a *attempt) {
 // submit gives an attempt to the machine, once the node has seen what was in the
 // log when it came: a refusal must not rest on an old view.
 func (c *control) submit(a *attempt, insist bool) {
-	a.arrived = c.w.history.newest().Index
-	call := &store.Call{ID: a.op.call, Account: a.op.client.id, Insist: insist, Admit: a.op.admit, Apply: a.op.apply}
+	a.arrived = c.plane.history.newest().Index
+	call := &store.Call{ID: a.op.call, Account: a.op.account, Insist: insist, Admit: a.op.admit, Apply: a.op.apply}
 	c.linearizable(func(ok bool) {
 		if !ok {
+			a.answer(store.ErrUnavailable, 0, nil)
+			return
+		}
+		if err := c.believed(); err != nil {
+			c.w.seen["call refused: the node's clock is not believed"]++
 			a.answer(store.ErrUnavailable, 0, nil)
 			return
 		}
@@ -120,11 +125,11 @@ func (c *control) submit(a *attempt, insist bool) {
 func (c *control) linearizable(then func(ok bool)) {
 	w := c.w
 	c.later(w.between(100*time.Microsecond, 2*time.Millisecond), func() {
-		if w.kv.troubled(c) && w.chance(800) {
+		if c.plane.kv.troubled(c) && w.chance(800) {
 			c.later(w.between(time.Millisecond, readBound), func() { then(false) })
 			return
 		}
-		head := w.history.newest()
+		head := c.plane.history.newest()
 		end := w.now + 2*time.Second
 		var look func()
 		look = func() {

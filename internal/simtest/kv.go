@@ -15,22 +15,25 @@ import (
 // late or lost, and a commit whose answer was lost may happen later.
 type faulty struct {
 	store.Memory
-	w       *world
-	trouble time.Duration // until then most answers are lost, whoever asks
+	plane   *plane
+	trouble time.Duration      // until then most answers are lost, whoever asks
+	values  []*record.LogValue // of the log, each read once
 }
 
 var errLost = errors.New("the answer was lost")
 
 // troubled says whether most answers to a node are lost.
-func (k *faulty) troubled(c *control) bool { return k.w.now < k.trouble || k.w.now < c.away }
+func (k *faulty) troubled(c *control) bool {
+	return k.plane.w.now < k.trouble || k.plane.w.now < c.away
+}
 
 // commit answers through done. Where the outcome is unknown, the commit has
 // happened, happens later, or never happens.
 func (k *faulty) commit(c *control, t *store.Txn, done func(ok bool, err error)) {
-	w := k.w
+	w := k.plane.w
 	lost := 0
 	apply := func() bool { return k.apply(t) }
-	if w.now < troubled {
+	if !w.quiets() {
 		lost = 15
 	}
 	if k.troubled(c) {
@@ -61,34 +64,44 @@ func (k *faulty) commit(c *control, t *store.Txn, done func(ok bool, err error))
 // apply commits and tells the history, which is what the invariants are held
 // against.
 func (k *faulty) apply(t *store.Txn) bool {
+	w := k.plane.w
 	ok, err := k.Memory.Commit(context.Background(), t)
 	if err != nil {
-		k.w.fail("the memory store: %v", err)
+		w.fail("the memory store: %v", err)
 	}
 	if !ok {
-		k.w.note("kv refuses %d", t.Index)
+		w.note("kv refuses %d", t.Index)
 		return false
 	}
-	var l record.LogValue
-	if err := json.Unmarshal(t.Log, &l); err != nil {
-		k.w.fail("a log value cannot be read: %v", err)
+	l := new(record.LogValue)
+	if err := json.Unmarshal(t.Log, l); err != nil {
+		w.fail("a log value cannot be read: %v", err)
 		return false
 	}
-	k.w.note("kv commits %d (%d records)", t.Index, len(l.Records))
-	k.w.history.add(k.w, &l)
-	for _, c := range k.w.controls { // the watch, which may leave something out
-		if c.id != l.Head.Node && (k.w.now >= troubled || k.w.chance(900)) {
-			c.later(k.w.between(500*time.Microsecond, 30*time.Millisecond), c.woken)
+	w.note("kv commits %d (%d records)", t.Index, len(l.Records))
+	k.values = append(k.values, l)
+	k.plane.history.add(w, l)
+	for _, c := range k.plane.controls { // the watch, which may leave something out
+		if c.id != l.Head.Node && (w.quiets() || w.chance(900)) {
+			c.later(w.between(500*time.Microsecond, 30*time.Millisecond), c.woken)
 		}
 	}
 	return true
 }
 
+// after are the commits whose last index is at least from.
+func (k *faulty) after(from uint64) []*record.LogValue {
+	i := len(k.values)
+	for i > 0 && k.values[i-1].Head.Index >= from {
+		i--
+	}
+	return k.values[i:]
+}
+
 // current says whether a view is of the head that stands in the store.
 func (k *faulty) current(h *record.Head) bool {
-	raw, err := k.Memory.Head(context.Background())
-	stored, merr := record.Marshal(h)
-	return err == nil && merr == nil && bytes.Equal(raw, stored)
+	stored := &k.plane.history.heads[len(k.plane.history.heads)-1]
+	return stored.Index == h.Index && stored.Chain == h.Chain && bytes.Equal(stored.Sig, h.Sig)
 }
 
 // history is the log as the store has it: the truth.
@@ -97,6 +110,7 @@ type history struct {
 	at    map[uint64]int    // index of a commit's head, by the index it ends at
 	calls map[string]uint64 // call ids, and the index that each was done at
 	doing map[uint64]string // call ids by index
+	deny  map[string]bool   // denials, by id: lifted
 
 	acknowledged uint64 // the highest index answered to a client
 	all          uint64 // the highest acknowledged as applied by all
@@ -105,7 +119,7 @@ type history struct {
 // add takes a commit and checks that it continues the log and repeats no call.
 func (h *history) add(w *world, l *record.LogValue) {
 	if h.at == nil {
-		h.at, h.calls, h.doing = map[uint64]int{}, map[string]uint64{}, map[uint64]string{}
+		h.at, h.calls, h.doing, h.deny = map[uint64]int{}, map[string]uint64{}, map[uint64]string{}, map[string]bool{}
 	}
 	before := h.newest()
 	records, err := l.Batch().Open(before.Index, before.Chain)
@@ -120,10 +134,14 @@ func (h *history) add(w *world, l *record.LogValue) {
 			w.seen["take-over"]++
 		}
 	}
+	if ahead := l.Head.At().Sub(epoch.Add(w.now)); ahead > honest && w.shape.controls > 1 {
+		w.fail("Time: %s commits %d with a time %v ahead of the truth", l.Head.Node, l.Head.Index, ahead)
+	}
 	if l.Head.Time < before.Time {
 		w.fail("commit %d is older in time than the one before", l.Head.Index)
 	}
 	for _, r := range records {
+		h.denials(w, &r)
 		if old, ok := h.calls[r.Call]; ok && r.Call != "" {
 			w.fail("NotTwice: the call done at %d is done again at %d", old, r.Index)
 		}

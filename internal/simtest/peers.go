@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/feed"
+	"github.com/holdfast-iam/holdfast/internal/overlay"
 	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/replica"
@@ -60,9 +61,12 @@ func (r *region) tell() {
 	}
 	for _, p := range r.hood.near {
 		s := replica.Standing{Node: r.id, Zone: r.id, Lineage: v.Head.Lineage, Index: v.Head.Index, Ready: ready, Leased: r.machine.Linked()}
+		at, sent, digest := r.clock.wall(), w.now, overlay.Digest(r.own.here)
 		w.after(w.latency(), func() {
 			if p.up && p.serving != nil && !r.cutFrom(p) {
+				s.Clock = at.Add(w.now - sent).Sub(p.clock.wall())
 				p.think(replica.Heard{Standing: s})
+				p.heardDenials(r, digest)
 			}
 		})
 	}
@@ -75,7 +79,7 @@ func (r *region) think(event any) {
 	if v == nil {
 		return
 	}
-	own := replica.Own{Lineage: v.Head.Lineage, Index: v.Head.Index, Leased: r.machine.Linked()}
+	own := replica.Own{Lineage: v.Head.Lineage, Index: v.Head.Index, Leased: r.machine.Linked(), Floor: r.machine.Floor()}
 	for _, e := range []any{own, event} {
 		for _, from := range r.hood.machine.Step(e, r.clock.boot()) {
 			for _, p := range r.hood.near {

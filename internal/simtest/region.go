@@ -2,6 +2,7 @@ package simtest
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
@@ -16,6 +17,7 @@ var errDisk = errors.New("the disk failed")
 type region struct {
 	w       *world
 	id      string
+	region  string
 	clock   clock
 	up      bool
 	life    int
@@ -32,6 +34,7 @@ type region struct {
 	floor    int64
 	copyLost bool // its disk copy, which it had
 	hood     hood
+	own      own
 }
 
 // disk is what a crash leaves.
@@ -40,6 +43,8 @@ type disk struct {
 	seed     []byte
 	floor    time.Time
 	log      []piece
+	lineage  string // that a restart would find, and the index
+	last     uint64
 	// crash finishes the write under way as a power cut would.
 	crash func()
 }
@@ -47,7 +52,6 @@ type disk struct {
 // piece is one batch of the log. What stands behind a torn one is not read.
 type piece struct {
 	batch []byte
-	last  uint64 // the index that it ends at
 	torn  bool
 }
 
@@ -55,7 +59,7 @@ type piece struct {
 func (r *region) start() {
 	r.life++
 	r.up, r.inbox, r.conn = true, nil, nil
-	r.machine = replica.NewFollower(rootHash())
+	r.machine = replica.NewFollower(rootHash)
 	r.floor, r.shunned = 0, map[*control]time.Duration{}
 	v, err := r.load()
 	if err != nil {
@@ -63,6 +67,7 @@ func (r *region) start() {
 		return
 	}
 	r.w.note("%s starts", r.id)
+	r.openDenials()
 	r.meet()
 	if v != nil {
 		size := int64(0)
@@ -97,13 +102,13 @@ func (r *region) load() (*view.View, error) {
 		batches = append(batches, p.batch)
 	}
 	built := &view.View{Head: d.snapshot.Head, State: view.Build(d.seed, d.snapshot.All, 1)} // what a file brings back
-	return replica.Recover(built, batches, rootHash())
+	return replica.Recover(built, batches, rootHash)
 }
 
 // crash ends the process; a write under way is left as it happens to be.
 func (r *region) crash() {
 	r.w.note("%s crashes", r.id)
-	r.up, r.serving = false, nil
+	r.up, r.serving, r.w.changed = false, nil, true
 	if r.disk.crash != nil {
 		r.w.seen["crash during a write"]++
 		r.disk.crash()
@@ -154,22 +159,26 @@ func (r *region) prefer() {
 	}
 }
 
+// plane is the control plane that this node follows.
+func (r *region) plane() *plane { return r.w.planes[0] }
+
 // source is whom to follow: the node that sequences, else any that did not fail
 // lately.
 func (r *region) source() *control {
 	w := r.w
-	for _, c := range w.controls {
+	for _, c := range r.plane().controls {
 		if r.serving != nil && c.id == r.serving.Head.Node && r.shunned[c] <= w.now {
 			return c
 		}
 	}
-	first := w.rand.IntN(len(w.controls))
-	for i := range w.controls {
-		if c := w.controls[(first+i)%len(w.controls)]; r.shunned[c] <= w.now {
+	list := r.plane().controls
+	first := w.rand.IntN(len(list))
+	for i := range list {
+		if c := list[(first+i)%len(list)]; r.shunned[c] <= w.now {
 			return c
 		}
 	}
-	return w.controls[first]
+	return list[first]
 }
 
 // silence is how long a source may send nothing.
@@ -222,7 +231,7 @@ func (r *region) perform(effects []any) {
 		case replica.Ask:
 			r.send(&peerpb.Up{Hello: &peerpb.Hello{Format: record.Format, Lineage: e.Lineage, Index: e.Index, Chain: e.Chain, Successors: e.Successors}})
 		case replica.Acknowledge:
-			if got := r.durable(); got < e.Index {
+			if _, got := r.disk.end(); got < e.Index {
 				r.w.fail("Durable: %s acknowledges %d with %d on its disk", r.id, e.Index, got)
 			}
 			r.send(&peerpb.Up{Acknowledged: e.Index})
@@ -283,7 +292,7 @@ func (r *region) write(leave func(how int)) {
 	w := r.w
 	d, failure := w.between(100*time.Microsecond, 5*time.Millisecond), 4
 	switch {
-	case w.now >= troubled:
+	case w.quiets():
 		failure = 0
 	case r.slow > w.now:
 		d, failure = w.between(time.Millisecond, 900*time.Millisecond), 250
@@ -308,7 +317,9 @@ func (r *region) write(leave func(how int)) {
 func (r *region) append(batch []byte) {
 	r.write(func(how int) {
 		if how > 0 {
-			r.disk.log = append(r.disk.log, piece{batch, lastIndex(batch), how == 1})
+			r.disk.log = append(r.disk.log, piece{batch, how == 1})
+			r.disk.note()
+			r.w.changed = true
 		}
 	})
 }
@@ -322,22 +333,30 @@ func (r *region) rewrite(v *view.View, seed []byte) {
 		if how > 1 {
 			r.disk.log = nil
 		}
+		r.disk.note()
+		r.w.changed = true
 	})
 }
 
-// durable is the index that a restart would find.
-func (r *region) durable() uint64 {
-	if r.disk.snapshot == nil {
-		return 0
+// end is the lineage and index that a restart would find.
+func (d *disk) end() (lineage string, index uint64) { return d.lineage, d.last }
+
+// note finds out what a restart would find.
+func (d *disk) note() {
+	d.lineage, d.last = "", 0
+	if d.snapshot == nil {
+		return
 	}
-	at := r.disk.snapshot.Head.Index
-	for _, p := range r.disk.log {
-		if p.torn {
-			break
+	d.lineage, d.last = d.snapshot.Head.Lineage, d.snapshot.Head.Index
+	for i := len(d.log) - 1; i >= 0; i-- { // the last whole one before the first torn one
+		if slices.ContainsFunc(d.log[:i+1], func(p piece) bool { return p.torn }) {
+			continue
 		}
-		at = max(at, p.last)
+		if lineage, last := lastIndex(d.log[i].batch); lineage == d.lineage {
+			d.last = max(d.last, last)
+		}
+		break
 	}
-	return at
 }
 
 // serve publishes a view, which has to be of the log, on the disk, and not
@@ -345,15 +364,17 @@ func (r *region) durable() uint64 {
 func (r *region) serve(v *view.View, batch []byte) {
 	w, at := r.w, v.Head.Index
 	w.note("%s serves %d %x", r.id, at, v.Head.State[:4])
-	if !w.history.holds(&v.Head) || v.Digest() != v.Head.State {
+	if p := w.planeOf(v.Head.Lineage); p == nil || !p.history.holds(&v.Head) || v.Digest() != v.Head.State {
 		w.fail("Prefix: %s serves %d, which is not what the log comes to", r.id, at)
 	}
 	if at < r.served {
 		w.fail("Monotonic: %s serves %d and has served %d", r.id, at, r.served)
 	}
-	if got := r.durable(); got < at {
+	if _, got := r.disk.end(); got < at {
 		w.fail("Durable: %s serves %d with %d on its disk", r.id, at, got)
 	}
 	r.serving, r.served, r.copyLost = v, max(r.served, at), false
+	w.changed = true
 	r.shares(v, batch)
+	r.checkDenials()
 }
