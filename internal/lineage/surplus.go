@@ -40,7 +40,8 @@ type Surplus struct {
 
 // Open verifies a surplus: its batches continue a chain just after an index, in
 // one lineage, each under the head of a control-plane node that the root has
-// pinned, or that was enrolled on the way.
+// pinned, or that was enrolled on the way. What comes before the index the successor
+// has itself.
 func Open(batches []*record.Batch, lineage string, index uint64, chain record.Hash, pins []record.Pin) ([]record.Public, error) {
 	keys := map[string]ed25519.PublicKey{}
 	for _, p := range pins {
@@ -48,6 +49,9 @@ func Open(batches []*record.Batch, lineage string, index uint64, chain record.Ha
 	}
 	var all []record.Public
 	for _, b := range batches {
+		if b.Head.Lineage == lineage && b.Head.Index <= index {
+			continue // its writer knew of a successor that forked before this one
+		}
 		if b.Head.Lineage != lineage || !b.Head.Verify(keys[b.Head.Node]) {
 			return nil, fmt.Errorf("lineage: the head at index %d is not signed by a control-plane node of %s", b.Head.Index, lineage)
 		}

@@ -284,15 +284,13 @@ func (c *Control) commitSurplus(ctx context.Context, word *handed, s *lineage.Su
 
 // shown has a Region node go over to what its directory shows it.
 func (r *Region) shown(ctx context.Context) error {
-	before := ""
 	for ctx.Err() == nil {
 		list, err := lineage.ReadSuccessors(r.Config.Dir)
 		if err != nil {
 			r.Log.Error("successors", "error", err)
 		}
-		if now := fmt.Sprintf("%q", list); len(list) > 0 && now != before && r.replica.View() != nil {
-			before = now
-			r.replica.Show(list)
+		if len(list) > 0 && r.replica.View() != nil {
+			r.replica.Show(list) // again and again: the disk may have failed
 		}
 		sleep(ctx, lineagePause)
 	}

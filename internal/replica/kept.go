@@ -89,7 +89,7 @@ func KeptLog(dir string, from uint64, end *record.Head) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return suffix(list, from, end)
+	return Suffix(list, from, end)
 }
 
 // keptPieces are the batches on the disk, oldest first.
@@ -111,9 +111,9 @@ func keptPieces(dir string) ([][]byte, error) {
 	return list, nil
 }
 
-// suffix is what of the batches leads from just after an index to a head. Others
+// Suffix is what of the batches leads from just after an index to a head. Others
 // between them are of before a snapshot.
-func suffix(list [][]byte, from uint64, end *record.Head) (out [][]byte, err error) {
+func Suffix(list [][]byte, from uint64, end *record.Head) (out [][]byte, err error) {
 	want := end.Index
 	for i := len(list) - 1; i >= 0 && want > from; i-- {
 		var b record.Batch
@@ -189,11 +189,16 @@ func ReadSuccessors(dir string, r record.Reader) (record.Descent, error) {
 }
 
 // KeptTail is what of the kept log leads up to a head without a gap.
-func KeptTail(dir string, end *record.Head) (tail []*record.Batch) {
+func KeptTail(dir string, end *record.Head) []*record.Batch {
 	list, err := keptPieces(dir)
 	if err != nil {
 		return nil
 	}
+	return Tail(list, end)
+}
+
+// Tail is what of the batches leads up to a head without a gap.
+func Tail(list [][]byte, end *record.Head) (tail []*record.Batch) {
 	want := end.Index
 	for i := len(list) - 1; i >= 0; i-- {
 		b := new(record.Batch)

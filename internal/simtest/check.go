@@ -170,7 +170,10 @@ func (w *world) settled() {
 			w.fail("Settled: %s was never answered", c.op.name)
 		}
 	}
-	w.settledDenials(p.controls[0].machine.View())
+	if w.err == nil {
+		w.settledDenials(p.controls[0].machine.View())
+		w.settledLineages(p.controls[0].machine.View())
+	}
 }
 
 // lastIndex is the index that a batch ends at, and its lineage. Its head comes
@@ -195,20 +198,31 @@ func lastIndex(batch []byte) (lineage string, index uint64) {
 	return b.Head.Lineage, b.Head.Index
 }
 
-// denials keeps what the log says about denials: what was lifted stays so.
-func (h *history) denials(w *world, r *record.Public) {
+// deletion is a user that the log takes away.
+type deletion struct {
+	index uint64
+	key   record.Key
+}
+
+// changes keeps what the log says about denials, users and its own end: what was
+// lifted stays so.
+func (h *history) changes(w *world, r *record.Public) {
 	for _, c := range r.Changes {
-		if c.Key.Kind() != record.Denials.Name {
-			continue
+		switch kind := c.Key.Kind(); {
+		case kind == record.Users.Name && c.Value == nil:
+			h.gone = append(h.gone, deletion{r.Index, c.Key})
+		case kind == record.Successors.Name && len(h.heads) > 1: // not of its own beginning
+			h.retired = true
+		case kind == record.Denials.Name:
+			d, err := record.Denials.Decode(c.Value)
+			if err != nil {
+				w.fail("a denial cannot be read: %v", err)
+				return
+			}
+			if lifted := h.deny[d.ID]; lifted && !d.Lifted {
+				w.fail("Lifted: denial %s is in force again at %d", d.ID, r.Index)
+			}
+			h.deny[d.ID] = d.Lifted
 		}
-		d, err := record.Denials.Decode(c.Value)
-		if err != nil {
-			w.fail("a denial cannot be read: %v", err)
-			return
-		}
-		if lifted := h.deny[d.ID]; lifted && !d.Lifted {
-			w.fail("Lifted: denial %s is in force again at %d", d.ID, r.Index)
-		}
-		h.deny[d.ID] = d.Lifted
 	}
 }

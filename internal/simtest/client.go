@@ -27,7 +27,13 @@ type client struct {
 	id    string
 	n     int
 	op    *operation
-	users []string // that it knows to be there
+	users []known // to be there
+}
+
+// known is a user that a client has made.
+type known struct {
+	name string
+	at   uint64 // the index at which it was made
 }
 
 // operation is one signed call.
@@ -38,17 +44,20 @@ type operation struct {
 	call    string // call id
 	signed  time.Time
 	change  func(tx record.Tx, account string) error
-	done    func(err error)
+	done    func(err error, index uint64)
 	tries   int
 	over    bool
+	takes   string // the user that it removes
+	unsure  bool   // the client has changed the control plane meanwhile
 }
 
 // attempt is one sending of an operation.
 type attempt struct {
-	op      *operation
-	arrived uint64 // what was in the log when it came to the node that answers
-	handed  bool   // by one control node to another: once is enough
-	answer  func(err error, index uint64, missing []string)
+	op        *operation
+	arrived   uint64 // what was in the log when it came to the node that answers
+	handed    bool   // by one control node to another: once is enough
+	committed bool   // is what it waits for, not who has it
+	answer    func(err error, index uint64, missing []string)
 }
 
 func (o *operation) admit(_ record.Reader, now time.Time) error {
@@ -76,21 +85,23 @@ func (c *client) next() {
 	c.op = o
 	switch k := c.w.rand.IntN(10); {
 	case k < 3 && len(c.users) > 0:
-		c.remove(o, c.users[c.w.rand.IntN(len(c.users))])
+		c.remove(o, c.users[c.w.rand.IntN(len(c.users))].name)
 	case k < 5 && len(c.users) > 0: // an error: nothing is committed
-		o.change = create(c.users[c.w.rand.IntN(len(c.users))])
-		o.done = func(err error) {
-			if err == nil {
+		o.change = create(c.users[c.w.rand.IntN(len(c.users))].name)
+		o.done = func(err error, index uint64) {
+			if err == nil && !o.unsure {
 				c.w.fail("Serial: %s created what it knew to be there", o.name)
 			}
 		}
 	default:
 		user := o.name
 		o.change = create(user)
-		o.done = func(err error) {
+		o.done = func(err error, index uint64) {
 			if err == nil {
-				c.users = append(c.users, user)
-			} else if errors.Is(err, errHas) {
+				if !o.unsure {
+					c.users = append(c.users, known{user, index})
+				}
+			} else if errors.Is(err, errHas) && !o.unsure {
 				c.w.fail("NotTwice: %s finds its own effect", o.name)
 			}
 		}
@@ -99,6 +110,7 @@ func (c *client) next() {
 }
 
 func (c *client) remove(o *operation, user string) {
+	o.takes = user
 	o.change = func(tx record.Tx, account string) error {
 		if !record.Has(tx, record.Users, account, user) {
 			return errNone
@@ -106,13 +118,13 @@ func (c *client) remove(o *operation, user string) {
 		tx.Delete(record.MakeKey("user", account, user))
 		return nil
 	}
-	o.done = func(err error) {
-		if errors.Is(err, errNone) {
+	o.done = func(err error, index uint64) {
+		if errors.Is(err, errNone) && !o.unsure {
 			c.w.fail("NoLostWrite: %s does not find %s, which was created and not deleted", o.name, user)
 		}
-		if err == nil || errors.Is(err, errStale) { // stale: an attempt before may have been done
+		if err == nil || o.unsure || errors.Is(err, errStale) { // stale: an attempt before may have been done
 			for i, u := range c.users {
-				if u == user {
+				if u.name == user {
 					c.users = append(c.users[:i:i], c.users[i+1:]...)
 					break
 				}
@@ -167,11 +179,39 @@ func (a *attempt) reply(err error, index uint64, missing []string) {
 			return // it is sent again in time
 		}
 		o.over = true
-		o.done(err)
+		o.done(err, index)
 		pause := w.between(0, 20*time.Millisecond)
 		if w.chance(500) {
 			pause = w.between(0, 700*time.Millisecond)
 		}
 		w.after(pause, o.client.next)
 	})
+}
+
+// move has a client call another control plane from now on. What it made before
+// the fork is there still; what is not is lost, as the promotion has said.
+func (c *client) move(p *plane) {
+	if c.plane == p || c.op == nil {
+		c.plane = p
+		return
+	}
+	index, _ := p.fork.known.Common(c.plane.lineage, p.lineage)
+	var kept []known
+	for _, u := range c.users {
+		if u.at > index {
+			c.w.seen["user that a promotion lost"]++
+			continue
+		}
+		if !c.op.over && c.op.takes == u.name {
+			continue // nobody knows
+		}
+		kept = append(kept, u)
+		if !record.Has(p.fork.view, record.Users, c.id, u.name) && index == uint64(p.fork.next.Fork) {
+			c.w.fail("Kept: user %s was made at %d, and the fork at %d does not have it", u.name, u.at, index)
+		}
+	}
+	c.plane, c.users = p, kept
+	if !c.op.over {
+		c.op.unsure = true
+	}
 }

@@ -60,7 +60,7 @@ func (c *control) compare() {
 		c.send(o, func() {
 			at := o.clock.wall()
 			o.send(c, func() {
-				if c.life == life {
+				if c.life == life && c.clock.reading().Boot-asked < clockEach {
 					c.bound.Heard(o.id, at, asked, c.clock.reading().Boot)
 				}
 			})

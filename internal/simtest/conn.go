@@ -25,6 +25,7 @@ type conn struct {
 	up      pipe[*peerpb.Up]
 	down    pipe[*peerpb.Down]
 	session *session
+	surplus *surplus // it hands up
 	broken  bool
 }
 
@@ -79,8 +80,14 @@ func (n *conn) atControl(up *peerpb.Up) {
 		n.w.after(c.frozen-n.w.now, func() { n.atControl(up) })
 		return
 	}
+	if up.Surplus != nil {
+		if !n.broken && n.surplus != nil {
+			n.surplus.take(n, up.Surplus.Batch, up.Surplus.Last)
+		}
+		return
+	}
 	if up.Hello != nil {
-		if !n.broken {
+		if !n.broken && !c.hear(n, up.Hello) {
 			c.accept(n, up.Hello)
 		}
 		return

@@ -71,11 +71,23 @@ func (c *control) sign(h *record.Head) { h.Sign(c.key) }
 
 // start loads what the store holds, as the process does.
 func (c *control) start() {
+	if c.plane.down || c.plane.ended || c.up {
+		return
+	}
 	verify := func(h *record.Head, s *view.State) error { return record.VerifyState(s, h, s.Digest(), rootHash) }
 	machine, err := store.Load(context.Background(), c.plane.kv, c.id, c.sign, verify, func(uint64, int64, int) {})
 	if err != nil || machine == nil {
 		c.w.fail("%s does not start: %v", c.id, err)
 		return
+	}
+	if record.Retired(machine.View()) != nil {
+		c.plane.ended = true
+		return
+	}
+	if f := c.plane.fork; f != nil {
+		for _, x := range f.calls {
+			machine.Remember(x.ID, x.Index, x.At)
+		}
 	}
 	c.life++
 	c.up, c.machine, c.busy, c.grouping, c.answered = true, machine, false, false, 0
@@ -90,6 +102,7 @@ func (c *control) start() {
 	c.slowly()
 	c.probe()
 	c.compare()
+	c.heed()
 }
 
 func (c *control) noteMembers() {
@@ -165,6 +178,10 @@ func (c *control) perform(effects []any) {
 		case store.Answer:
 			c.answer(e)
 		case store.Stop:
+			if errors.Is(e.Err, store.ErrSucceeded) {
+				c.retired()
+				return
+			}
 			c.w.fail("Broken: %s: %v", c.id, e.Err)
 		}
 	}
@@ -240,6 +257,15 @@ func (c *control) answer(e store.Answer) {
 			c.w.fail("Fresh: %s is refused at %d, and %d was committed when it arrived", a.op.name, v.Head.Index, a.arrived)
 		}
 		a.answer(e.Outcome.Err, 0, nil)
+		return
+	}
+	if a.committed {
+		a.answer(nil, e.Outcome.Index, nil)
+		return
+	}
+	if f := c.plane.fork; f != nil && e.Outcome.Replayed && e.Outcome.Index <= f.view.Head.Index {
+		c.w.seen["call of before a fork: done, its answer is lost"]++
+		a.answer(nil, e.Outcome.Index, nil)
 		return
 	}
 	if e.Outcome.Replayed {

@@ -52,7 +52,7 @@ func (r *region) deny(event any) {
 	w, o := r.w, &r.own
 	events := []any{event}
 	for len(events) > 0 && r.up {
-		effects := o.machine.Step(events[0], r.clock.wall())
+		effects := o.machine.Step(events[0], r.clock.boot())
 		events = events[1:]
 		for _, effect := range effects {
 			switch e := effect.(type) {

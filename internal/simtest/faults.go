@@ -16,7 +16,7 @@ type fault struct {
 
 var faults = []fault{
 	{"crash of a control node", func(w *world) {
-		if c := w.newest().anyControl(); c.up && c.frozen <= w.now {
+		if c := w.planes[w.rand.IntN(len(w.planes))].anyControl(); c.up && c.frozen <= w.now {
 			c.crash()
 			w.after(w.between(50*time.Millisecond, 4*time.Second), c.start)
 		}
@@ -59,7 +59,7 @@ var faults = []fault{
 	{"lost disk copy", func(w *world) {
 		if r := w.regions[w.rand.IntN(len(w.regions))]; r.up && r.served > 0 {
 			r.crash()
-			r.disk, r.copyLost = disk{}, true
+			r.loseCopy()
 			w.after(w.between(20*time.Millisecond, 4*time.Second), r.start)
 		}
 	}},
@@ -85,6 +85,11 @@ var faults = []fault{
 	{"clock of a control node that is set", (*world).setControlClock},
 	{"denial in a Region", (*world).denyInRegion},
 	{"denial to be lifted", (*world).lift},
+	{"promotion wanted", func(w *world) {
+		if w.promotes {
+			w.promote()
+		}
+	}},
 	{"Region cut off", func(w *world) {
 		name := w.regions[w.rand.IntN(len(w.regions))].region
 		w.cutOff(name, w.between(500*time.Millisecond, 8*time.Second))
@@ -123,6 +128,8 @@ func (w *world) plan() {
 	}
 	w.lying = w.chance(400)
 	w.wrong = w.rand.IntN(3)
+	w.promotes = w.chance(400)
+	w.far()
 	w.after(troubled, w.heal)
 }
 
@@ -178,6 +185,7 @@ func (w *world) heal() {
 	w.peace = w.now
 	for _, p := range w.planes {
 		p.kv.trouble = 0
+		p.back()
 		for _, c := range p.controls {
 			if c.clock.offset.Abs() > healthy {
 				c.clock.offset = 0
@@ -191,6 +199,9 @@ func (w *world) heal() {
 		w.cut(r.conn) // a stream that lost a frame stays wrong until something is sent on it
 		r.blocked, r.slow, r.clock.offset = 0, 0, 0
 		clear(r.hood.apart)
+	}
+	for _, c := range w.clients {
+		w.after(time.Second, func() { c.move(w.newest()) })
 	}
 	w.convergence()
 }

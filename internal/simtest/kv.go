@@ -73,12 +73,18 @@ func (k *faulty) apply(t *store.Txn) bool {
 		w.note("kv refuses %d", t.Index)
 		return false
 	}
+	return k.tell(t.Log)
+}
+
+// tell notes a commit.
+func (k *faulty) tell(value []byte) bool {
+	w := k.plane.w
 	l := new(record.LogValue)
-	if err := json.Unmarshal(t.Log, l); err != nil {
+	if err := json.Unmarshal(value, l); err != nil {
 		w.fail("a log value cannot be read: %v", err)
 		return false
 	}
-	w.note("kv commits %d (%d records)", t.Index, len(l.Records))
+	w.note("kv of %s commits %d (%d records)", k.plane.lineage, l.Head.Index, len(l.Records))
 	k.values = append(k.values, l)
 	k.plane.history.add(w, l)
 	for _, c := range k.plane.controls { // the watch, which may leave something out
@@ -106,20 +112,26 @@ func (k *faulty) current(h *record.Head) bool {
 
 // history is the log as the store has it: the truth.
 type history struct {
-	heads []record.Head     // of every commit, in order
-	at    map[uint64]int    // index of a commit's head, by the index it ends at
-	calls map[string]uint64 // call ids, and the index that each was done at
-	doing map[uint64]string // call ids by index
-	deny  map[string]bool   // denials, by id: lifted
+	heads   []record.Head     // of every commit, in order
+	at      map[uint64]int    // index of a commit's head, by the index it ends at
+	calls   map[string]uint64 // call ids, and the index that each was done at
+	doing   map[uint64]string // call ids by index
+	deny    map[string]bool   // denials, by id: lifted
+	gone    []deletion        // users, in order
+	retired bool              // it says that it has a successor
 
 	acknowledged uint64 // the highest index answered to a client
 	all          uint64 // the highest acknowledged as applied by all
 }
 
+func (h *history) begin() {
+	h.at, h.calls, h.doing, h.deny = map[uint64]int{}, map[string]uint64{}, map[uint64]string{}, map[string]bool{}
+}
+
 // add takes a commit and checks that it continues the log and repeats no call.
 func (h *history) add(w *world, l *record.LogValue) {
 	if h.at == nil {
-		h.at, h.calls, h.doing, h.deny = map[uint64]int{}, map[string]uint64{}, map[uint64]string{}, map[string]bool{}
+		h.begin()
 	}
 	before := h.newest()
 	records, err := l.Batch().Open(before.Index, before.Chain)
@@ -134,14 +146,21 @@ func (h *history) add(w *world, l *record.LogValue) {
 			w.seen["take-over"]++
 		}
 	}
-	if ahead := l.Head.At().Sub(epoch.Add(w.now)); ahead > honest && w.shape.controls > 1 {
+	if h.retired {
+		w.fail("Retired: %s commits %d in a lineage that has a successor", l.Head.Node, l.Head.Index)
+	}
+	limit := honest
+	if before.Node == "" || len(h.heads) < 50 && h.heads != nil && h.heads[0].Node == "" {
+		limit += time.Second // a lineage begins a second after its fork
+	}
+	if ahead := l.Head.At().Sub(epoch.Add(w.now)); ahead > limit && w.shape.controls > 1 {
 		w.fail("Time: %s commits %d with a time %v ahead of the truth", l.Head.Node, l.Head.Index, ahead)
 	}
 	if l.Head.Time < before.Time {
 		w.fail("commit %d is older in time than the one before", l.Head.Index)
 	}
 	for _, r := range records {
-		h.denials(w, &r)
+		h.changes(w, &r)
 		if old, ok := h.calls[r.Call]; ok && r.Call != "" {
 			w.fail("NotTwice: the call done at %d is done again at %d", old, r.Index)
 		}

@@ -30,21 +30,25 @@ type region struct {
 	shunned  map[*control]time.Duration // until then another one is followed
 	slow     time.Duration              // until then its disk is slow and fails
 	serving  *view.View                 // nil: down, or nothing to serve
+	lineage  string                     // that it served last
 	served   uint64                     // the highest index that it ever served
 	floor    int64
-	copyLost bool // its disk copy, which it had
+	files    [][]byte // successors that its directory shows it
+	copyLost bool     // its disk copy, which it had
 	hood     hood
 	own      own
 }
 
 // disk is what a crash leaves.
 type disk struct {
-	snapshot *view.View
-	seed     []byte
-	floor    time.Time
-	log      []piece
-	lineage  string // that a restart would find, and the index
-	last     uint64
+	snapshot   *view.View
+	seed       []byte
+	floor      time.Time
+	log        []piece
+	old        []piece // the log before the snapshot
+	successors [][]byte
+	lineage    string // that a restart would find, and the index
+	last       uint64
 	// crash finishes the write under way as a power cut would.
 	crash func()
 }
@@ -69,14 +73,15 @@ func (r *region) start() {
 	r.w.note("%s starts", r.id)
 	r.openDenials()
 	r.meet()
+	r.look()
 	if v != nil {
 		size := int64(0)
 		for _, p := range r.disk.log {
 			size += int64(len(p.batch))
 		}
-		r.perform(r.machine.Step(replica.Loaded{View: v, Seed: r.disk.seed, LogSize: size, Floor: r.disk.floor}, r.clock.wall()))
+		r.perform(r.machine.Step(replica.Loaded{View: v, Seed: r.disk.seed, LogSize: size, Floor: r.disk.floor, Successors: r.disk.successors}, r.clock.wall()))
 	} else if r.copyLost {
-		r.perform(r.machine.Step(replica.Loaded{Lost: true, Floor: r.disk.floor}, r.clock.wall()))
+		r.perform(r.machine.Step(replica.Loaded{Lost: true, Floor: r.disk.floor, Successors: r.disk.successors}, r.clock.wall()))
 	} else if r.served > 0 {
 		r.w.fail("Recovered: %s has nothing to serve after a restart, and had %d", r.id, r.served)
 	}
@@ -156,11 +161,25 @@ func (r *region) prefer() {
 		r.w.seen["follower moves to the node that sequences"]++
 		r.w.cut(n)
 		r.lost(n)
+		r.shunned[n.control] = 0
 	}
 }
 
-// plane is the control plane that this node follows.
-func (r *region) plane() *plane { return r.w.planes[0] }
+// plane is the control plane that this node follows: that of the newest lineage
+// that it knows, or that its directory names.
+func (r *region) plane() *plane {
+	w := r.w
+	name := w.planes[0].lineage
+	switch v := r.machine.View(); {
+	case r.machine.Heir() != nil:
+		name = r.machine.Heir().Lineage
+	case v != nil:
+		name = v.Head.Lineage
+	case len(r.files) > 0:
+		return w.newest()
+	}
+	return w.planeOf(name)
+}
 
 // source is whom to follow: the node that sequences, else any that did not fail
 // lately.
@@ -215,9 +234,11 @@ func (r *region) read() {
 	}
 }
 
-// lost tells the machine once that its stream is gone.
+// lost tells the machine once that its stream is gone. Whoever it came from is
+// left aside for a while.
 func (r *region) lost(n *conn) {
 	if r.conn == n {
+		r.shunned[n.control] = max(r.shunned[n.control], r.w.now+time.Second)
 		r.conn, r.inbox = nil, nil
 		r.step(replica.Disconnected{Err: errBroken})
 	}
@@ -231,12 +252,19 @@ func (r *region) perform(effects []any) {
 		case replica.Ask:
 			r.send(&peerpb.Up{Hello: &peerpb.Hello{Format: record.Format, Lineage: e.Lineage, Index: e.Index, Chain: e.Chain, Successors: e.Successors}})
 		case replica.Acknowledge:
+			if heir := r.machine.Heir(); heir != nil {
+				r.w.fail("Successor: %s acknowledges %d of a lineage that %s succeeds", r.id, e.Index, heir.Lineage)
+			}
 			if _, got := r.disk.end(); got < e.Index {
 				r.w.fail("Durable: %s acknowledges %d with %d on its disk", r.id, e.Index, got)
 			}
 			r.send(&peerpb.Up{Acknowledged: e.Index})
 		case replica.KeepFloor:
 			r.disk.floor = e.At
+		case replica.Keep:
+			r.keep(e.Records)
+		case replica.Offer:
+			r.offer(e.From)
 		case replica.Append:
 			r.append(e.Batch)
 		case replica.Rewrite:
@@ -247,7 +275,7 @@ func (r *region) perform(effects []any) {
 			r.w.seen["frame of a peer refused"]++
 			r.caughtUp(r.hood.attempt, e.Err)
 		case replica.HangUp:
-			r.w.seen["stream refused by a follower"]++
+			r.w.seen["stream ended by a follower"]++
 			r.w.note("%s hangs up: %v", r.id, e.Err)
 			n := r.conn
 			r.w.cut(n)
@@ -331,6 +359,9 @@ func (r *region) rewrite(v *view.View, seed []byte) {
 			r.disk.snapshot, r.disk.seed = v, seed
 		}
 		if how > 1 {
+			if len(r.disk.log) > 0 {
+				r.disk.old = r.disk.log
+			}
 			r.disk.log = nil
 		}
 		r.disk.note()
@@ -367,9 +398,14 @@ func (r *region) serve(v *view.View, batch []byte) {
 	if p := w.planeOf(v.Head.Lineage); p == nil || !p.history.holds(&v.Head) || v.Digest() != v.Head.State {
 		w.fail("Prefix: %s serves %d, which is not what the log comes to", r.id, at)
 	}
-	if at < r.served {
+	switch old := r.lineage; {
+	case old == v.Head.Lineage && at < r.served:
 		w.fail("Monotonic: %s serves %d and has served %d", r.id, at, r.served)
+	case old != "" && old != v.Head.Lineage:
+		r.goesOver(v)
+		r.served = 0
 	}
+	r.lineage = v.Head.Lineage
 	if _, got := r.disk.end(); got < at {
 		w.fail("Durable: %s serves %d with %d on its disk", r.id, at, got)
 	}

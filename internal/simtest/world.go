@@ -1,7 +1,7 @@
 // Package simtest drives the real machines of the store, the feed, the replica, a
-// Region's own denials and the control plane's clocks in one process, from one
-// seeded queue: up to three control-plane nodes and three Regions of three nodes,
-// over a store, disks, connections and clocks that fail as real ones do.
+// Region's own denials, lineages and the control plane's clocks in one process,
+// from one seeded queue: up to three control-plane nodes and three Regions of three
+// nodes, over a store, disks, connections and clocks that fail as real ones do.
 //
 // Invariant: a run is a function of its seed. Nothing here reads a clock,
 // starts a goroutine or ranges over a map where the order matters, so a
@@ -17,6 +17,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/view"
 )
 
@@ -70,18 +71,20 @@ type world struct {
 	err   error
 	line  []byte // being written
 
-	shape   shape
-	planes  []*plane // one of each lineage, the newest last
-	regions []*region
-	clients []*client
-	lying   bool          // the control nodes' streams are tampered with
-	old     *view.View    // that a lie may send
-	wrong   int           // whose clock may be wrong, of the control nodes
-	entries int           // of Regions' own lists, made so far
-	denied  []*denied     // what Regions have acknowledged as denied
-	peace   time.Duration // when trouble ends
-	skipped time.Duration // of now, in which nothing happened
-	changed bool          // a disk, a set or an answer, in this step
+	shape    shape
+	planes   []*plane // one of each lineage, the newest last
+	regions  []*region
+	clients  []*client
+	lying    bool           // the control nodes' streams are tampered with
+	old      *view.View     // that a lie may send
+	promotes bool           // an operator goes on with a new control plane
+	wrong    int            // whose clock may be wrong, of the control nodes
+	entries  int            // of Regions' own lists, made so far
+	rooted   record.Descent // successors that the root has signed
+	denied   []*denied      // what Regions have acknowledged as denied
+	peace    time.Duration  // when trouble ends
+	skipped  time.Duration  // of now, in which nothing happened
+	changed  bool           // a disk, a set or an answer, in this step
 }
 
 // quiets says whether trouble has ended.
