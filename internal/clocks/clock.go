@@ -8,6 +8,8 @@ package clocks
 import (
 	"fmt"
 	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 )
 
 const (
@@ -62,6 +64,9 @@ func (b *Bound) Heard(node string, wall time.Time, asked, answered time.Duration
 // the control plane's other nodes.
 func (b *Bound) Judge(now Reading, others []string) error {
 	b.follow(now)
+	if failpoint.On(failpoint.AnyClock) {
+		return nil
+	}
 	if b.set {
 		return fmt.Errorf("its clock was set %.0f seconds ago: it has to run evenly for %.0f", (now.Boot - b.setAt).Seconds(), Steady.Seconds())
 	}

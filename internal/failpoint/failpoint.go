@@ -127,6 +127,20 @@ const (
 	AnyFileMode     Bug = "any-file-mode"    // a key file that all can read is read
 	KEKUnchecked    Bug = "kek-unchecked"    // a wrong KEK is found out when it is used
 
+	// What the simulator finds (internal/simtest), which drives the machines alone.
+	KnownAtOnce      Bug = "known-at-once"     // a signing key is marked known before every node has it
+	AnyClock         Bug = "any-clock"         // a control-plane node's clock is always believed
+	RejoinsBehind    Bug = "rejoins-behind"    // a node is a member again without what was answered meanwhile
+	AnswersUnknown   Bug = "answers-unknown"   // a commit whose outcome is unknown counts as refused
+	DeniesAlone      Bug = "denies-alone"      // a Region's denial is acknowledged by one node of several
+	DropsHandedUp    Bug = "drops-handed-up"   // it leaves a node whose own state does not have it
+	LiftedReturns    Bug = "lifted-returns"    // what another node has is denied again over a tombstone
+	KeepsPredecessor Bug = "keeps-predecessor" // a node follows its lineage on that has a successor
+	SurplusForgotten Bug = "surplus-forgotten" // a node goes over at once, whatever it has
+	LowestFork       Bug = "lowest-fork"       // a promotion takes the replica that has least
+	DeletionsLost    Bug = "deletions-lost"    // what a surplus took away is not denied
+	NeverRetires     Bug = "never-retires"     // a control plane goes on that has written that it has a successor
+
 	// Requests.
 	NoPanicBarrier Bug = "no-panic-barrier" // a panic is not answered
 	NoSizeLimit    Bug = "no-size-limit"    // a body may be of any size
@@ -141,5 +155,10 @@ var Bugs = []Bug{AckBeforeCommit, ForgetsCallIDs, NoHeadCompare, NoFsync, NoFloo
 	ExpiryUnchecked, InactiveSigns, DenialsIgnored, MinterUnchecked, KeysByTimer, CacheByKeyID, AnyFileMode, KEKUnchecked,
 	NoPanicBarrier, NoSizeLimit}
 
+// Simulated lists those that the simulator has to find.
+var Simulated = []Bug{ForgetsCallIDs, NoHeadCompare, CommitTimeBack, NoBound, BelievesBatches, NotDurable, FloorFollows, NeverReconnects, NoWait,
+	KnownAtOnce, AnyClock, RejoinsBehind, AnswersUnknown, DeniesAlone, DropsHandedUp, LiftedReturns, KeepsPredecessor, SurplusForgotten, LowestFork,
+	DeletionsLost, NeverRetires}
+
 // Known says whether a name is one of a bug's.
-func Known(b Bug) bool { return slices.Contains(Bugs, b) }
+func Known(b Bug) bool { return slices.Contains(Bugs, b) || slices.Contains(Simulated, b) }

@@ -68,6 +68,15 @@ func Start(node, dir string) {
 	}()
 }
 
+// Only has these bugs on in this process and nothing else: for the simulator.
+func Only(bugs ...Bug) {
+	f := &faults{bugs: map[Bug]bool{}}
+	for _, b := range bugs {
+		f.bugs[b] = true
+	}
+	present.Store(f)
+}
+
 // look takes what the file says, if that is not what it said before.
 func look(before string) string {
 	b, _ := os.ReadFile(path) // absent: nothing is wrong

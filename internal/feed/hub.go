@@ -150,7 +150,7 @@ func (h *Hub) Wait(ctx context.Context, index uint64) []string {
 func (h *Hub) Known(index uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.set.missing(index)) == 0
+	return h.set.Known(index)
 }
 
 // Members lists the in-sync set, and the enrolled nodes behind the head.

@@ -158,7 +158,7 @@ func (m *member) rejoin(s *InSync, now time.Time) {
 	if m.fast.IsZero() {
 		m.fast = now
 	}
-	if now.Sub(m.fast) >= m.hold && m.acked >= s.latest {
+	if now.Sub(m.fast) >= m.hold && m.acked >= s.latest || failpoint.On(failpoint.RejoinsBehind) {
 		m.in, m.fast = true, time.Time{}
 		m.hold = min(2*m.hold, maxHold) // should it leave again
 	}
@@ -218,6 +218,11 @@ func (s *InSync) missing(index uint64) []string {
 	}
 	sort.Strings(list)
 	return list
+}
+
+// Known says whether every enrolled node has acknowledged an index.
+func (s *InSync) Known(index uint64) bool {
+	return len(s.missing(index)) == 0 || failpoint.On(failpoint.KnownAtOnce)
 }
 
 // Members lists the set, sorted.

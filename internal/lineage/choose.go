@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/view"
 )
@@ -47,7 +48,7 @@ func (s *Source) above(o *Source) bool {
 func Choose(sources []*Source) (*Source, error) {
 	var best *Source
 	for _, s := range sources {
-		if s.Err == nil && (best == nil || s.above(best)) {
+		if s.Err == nil && (best == nil || s.above(best) != failpoint.On(failpoint.LowestFork)) {
 			best = s
 		}
 	}

@@ -198,6 +198,9 @@ func TestASurplusIsBelievedOnlyUnderHeadsOfPinnedNodesBehindTheFork(t *testing.T
 	if list, err := Open(good, "l", 7, record.Hash{1}, pins); err != nil || len(list) != 2 {
 		t.Fatal(list, err)
 	}
+	if list, err := Open(good, "l", 8, first.Head.Chain, pins); err != nil || len(list) != 1 {
+		t.Errorf("of a surplus whose first commit the successor has: %v %v", list, err)
+	}
 	stranger := ed25519.NewKeyFromSeed([]byte(strings.Repeat("s", 32)))
 	for what, try := range map[string]func() error{
 		"with a gap":          func() error { _, err := Open(good[1:], "l", 7, record.Hash{1}, pins); return err },

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/record"
 )
 
@@ -111,7 +112,7 @@ func (d *deriver) change(r *record.Public, place int, c record.Change) error {
 	switch kind := c.Key.Kind(); {
 	case kind == record.KeyUses.Name:
 		return nil
-	case gone && (kind == record.Users.Name || kind == record.Roles.Name):
+	case gone && !failpoint.On(failpoint.DeletionsLost) && (kind == record.Users.Name || kind == record.Roles.Name):
 		deny(record.DenyID, c.Key.ID())
 	case gone && kind == record.Accounts.Name:
 		deny(record.DenyAccount, c.Key.ID())

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/record"
 )
 
@@ -173,6 +174,9 @@ func (l *List) told(e Told) []any {
 // settled says whether this node's own applied state holds each denial of an
 // entry, in force or lifted (protocol rule 21).
 func (l *List) settled(e *Entry) bool {
+	if failpoint.On(failpoint.DropsHandedUp) {
+		return true
+	}
 	if l.state == nil {
 		return false
 	}
@@ -248,7 +252,7 @@ func (l *List) answers(now time.Time) []any {
 			continue
 		}
 		missing := slices.DeleteFunc(slices.Clone(l.enrolled), func(n string) bool { return i.holders[n] })
-		two := len(missing) < len(l.enrolled) || len(l.enrolled) == 0
+		two := len(missing) < len(l.enrolled) || len(l.enrolled) == 0 || failpoint.On(failpoint.DeniesAlone)
 		if two && i.two.IsZero() {
 			i.two = now
 		}

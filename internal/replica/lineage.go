@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/view"
 )
@@ -45,7 +46,7 @@ const maxSuccessors = 1024
 // heir is the successor that this node is to go over to; nil: none.
 func (f *Follower) heir() *record.Successor {
 	s := f.heirs.known.Newest()
-	if f.view == nil || s == nil || s.Lineage == f.view.Head.Lineage {
+	if f.view == nil || s == nil || s.Lineage == f.view.Head.Lineage || failpoint.On(failpoint.KeepsPredecessor) {
 		return nil
 	}
 	return s
@@ -65,7 +66,9 @@ func (f *Follower) common() uint64 {
 }
 
 // surplus says whether this node has applied what its heir does not have.
-func (f *Follower) surplus() bool { return f.view.Head.Index > f.common() }
+func (f *Follower) surplus() bool {
+	return f.view.Head.Index > f.common() && !failpoint.On(failpoint.SurplusForgotten)
+}
 
 // ask is from where the node goes on: in its heir's lineage from nothing, once
 // nothing of its own is left to be handed up.

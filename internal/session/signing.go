@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/failpoint"
@@ -71,7 +72,11 @@ func (s KeySet) Encode() []byte {
 
 // Grow returns the set with ended keys dropped and new ones made, so that the
 // present one and the next Ahead are there. changed says that it differs.
-func (s KeySet) Grow(now time.Time) (set KeySet, changed bool) {
+func (s KeySet) Grow(now time.Time) (set KeySet, changed bool) { return s.GrowFrom(now, rand.Reader) }
+
+// GrowFrom is Grow with randomness from a reader that does not fail, for the
+// simulator.
+func (s KeySet) GrowFrom(now time.Time, random io.Reader) (set KeySet, changed bool) {
 	for _, k := range s {
 		if k.NotAfter.Std().After(now) {
 			set = append(set, k)
@@ -87,17 +92,17 @@ func (s KeySet) Grow(now time.Time) (set KeySet, changed bool) {
 		if n := len(set); n > 0 {
 			from = set[n-1].NotAfter.Std()
 		}
-		set = append(set, newPrivateKey(from))
+		set = append(set, newPrivateKey(from, random))
 		changed = true
 	}
 	return set, changed
 }
 
-func newPrivateKey(from time.Time) PrivateKey {
+func newPrivateKey(from time.Time, random io.Reader) PrivateKey {
 	seed := make([]byte, ed25519.SeedSize)
-	rand.Read(seed)
+	_, _ = io.ReadFull(random, seed) // crypto/rand's does not fail
 	var id [10]byte
-	rand.Read(id[:])
+	_, _ = io.ReadFull(random, id[:])
 	return PrivateKey{ID: hex.EncodeToString(id[:]), Seed: seed, NotBefore: record.At(from), NotAfter: record.At(from.Add(KeyLife)), key: ed25519.NewKeyFromSeed(seed)}
 }
 

@@ -24,8 +24,9 @@ type conn struct {
 	heard   time.Duration // when a frame came last
 	up      pipe[*peerpb.Up]
 	down    pipe[*peerpb.Down]
-	session *session
+	session *feeding
 	surplus *surplus // it hands up
+	begun   time.Duration
 	broken  bool
 }
 
@@ -64,7 +65,7 @@ func (w *world) latency() time.Duration {
 
 // connect opens a stream.
 func (w *world) connect(r *region, c *control) *conn {
-	n := &conn{w: w, region: r, control: c, life: c.life, heard: w.now}
+	n := &conn{w: w, region: r, control: c, life: c.life, heard: w.now, begun: w.now}
 	n.up = pipe[*peerpb.Up]{conn: n, deliver: n.atControl}
 	n.down = pipe[*peerpb.Down]{conn: n, deliver: func(d *peerpb.Down) { r.receive(n, d) }}
 	return n

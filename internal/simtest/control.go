@@ -42,7 +42,7 @@ type control struct {
 	machine   *store.Sequencer
 	ring      *feed.Ring
 	set       *feed.InSync
-	sessions  []*session
+	sessions  []*feeding
 	calls     map[*store.Call]*attempt
 	waits     map[uint64]*wait
 	order     []uint64 // keys of waits, in order
@@ -103,6 +103,7 @@ func (c *control) start() {
 	c.probe()
 	c.compare()
 	c.heed()
+	c.mark()
 }
 
 func (c *control) noteMembers() {
@@ -299,8 +300,8 @@ func (c *control) settle(event any) {
 	}
 }
 
-// session serves one follower, as the hub does for a stream.
-type session struct {
+// feeding serves one follower, as the hub does for a stream.
+type feeding struct {
 	c     *control
 	conn  *conn
 	at    uint64
@@ -317,7 +318,7 @@ func (c *control) accept(n *conn, hello *peerpb.Hello) {
 		c.w.cut(n)
 		return
 	}
-	s := &session{c: c, conn: n}
+	s := &feeding{c: c, conn: n}
 	c.sessions = append(c.sessions, s)
 	n.session = s
 	v := c.ring.View()
@@ -334,7 +335,7 @@ func (c *control) accept(n *conn, hello *peerpb.Hello) {
 	c.later(heartbeatEach, s.beatOn)
 }
 
-func (s *session) send(d *peerpb.Down) error {
+func (s *feeding) send(d *peerpb.Down) error {
 	for _, frame := range s.c.w.lie(d) {
 		s.conn.down.send(frame)
 	}
@@ -342,7 +343,7 @@ func (s *session) send(d *peerpb.Down) error {
 }
 
 // pump sends what was published since.
-func (s *session) pump() {
+func (s *feeding) pump() {
 	if !s.live || s.full {
 		return
 	}
@@ -370,7 +371,7 @@ func (s *session) pump() {
 	}
 }
 
-func (s *session) beatOn() {
+func (s *feeding) beatOn() {
 	if s.live {
 		s.beat()
 		s.c.later(heartbeatEach, s.beatOn)
@@ -378,7 +379,7 @@ func (s *session) beatOn() {
 }
 
 // beat sends the head, when a read of the store finds it as it is here.
-func (s *session) beat() {
+func (s *feeding) beat() {
 	c := s.c
 	h := c.machine.View().Head
 	switch {

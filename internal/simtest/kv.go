@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/store"
 )
@@ -65,6 +66,9 @@ func (k *faulty) commit(c *control, t *store.Txn, done func(ok bool, err error))
 // against.
 func (k *faulty) apply(t *store.Txn) bool {
 	w := k.plane.w
+	if failpoint.On(failpoint.NoHeadCompare) {
+		t.Expect, _ = k.Memory.Head(context.Background())
+	}
 	ok, err := k.Memory.Commit(context.Background(), t)
 	if err != nil {
 		w.fail("the memory store: %v", err)

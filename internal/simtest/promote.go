@@ -178,8 +178,11 @@ func (h *history) from(w *world, f *fork) {
 			break
 		}
 	}
-	_ = record.Scan(f.view, record.Denials, record.DenialByTarget, "", "", func(_ string, d *record.Denial) bool {
-		h.deny[d.ID] = false
+	f.view.All(func(e *record.Entry) bool {
+		if e.Key.Kind() == record.Denials.Name {
+			d, err := record.Denials.Open(e)
+			h.deny[e.Key.ID()] = err == nil && d.Lifted
+		}
 		return true
 	})
 }

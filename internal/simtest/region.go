@@ -5,9 +5,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/replica"
+	"github.com/holdfast-iam/holdfast/internal/session"
 	"github.com/holdfast-iam/holdfast/internal/view"
 )
 
@@ -28,6 +30,7 @@ type region struct {
 
 	blocked  time.Duration              // until then nothing passes between it and the control nodes
 	shunned  map[*control]time.Duration // until then another one is followed
+	shun     map[*control]time.Duration // for so long when it fails next
 	slow     time.Duration              // until then its disk is slow and fails
 	serving  *view.View                 // nil: down, or nothing to serve
 	lineage  string                     // that it served last
@@ -37,6 +40,7 @@ type region struct {
 	copyLost bool     // its disk copy, which it had
 	hood     hood
 	own      own
+	keys     session.KeySet // on its disk
 }
 
 // disk is what a crash leaves.
@@ -64,7 +68,7 @@ func (r *region) start() {
 	r.life++
 	r.up, r.inbox, r.conn = true, nil, nil
 	r.machine = replica.NewFollower(rootHash)
-	r.floor, r.shunned = 0, map[*control]time.Duration{}
+	r.floor, r.shunned, r.shun = 0, map[*control]time.Duration{}, map[*control]time.Duration{}
 	v, err := r.load()
 	if err != nil {
 		r.w.fail("Recovered: %s cannot use its own disk copy: %v", r.id, err)
@@ -74,6 +78,8 @@ func (r *region) start() {
 	r.openDenials()
 	r.meet()
 	r.look()
+	r.later(r.w.between(publishIn, 4*publishIn), r.grow)
+	r.later(r.w.between(0, mintEach), r.mint)
 	if v != nil {
 		size := int64(0)
 		for _, p := range r.disk.log {
@@ -165,6 +171,15 @@ func (r *region) prefer() {
 	}
 }
 
+// leave puts a source aside, for longer when it has never been good.
+func (r *region) leave(c *control, good bool) {
+	if good || r.shun[c] == 0 {
+		r.shun[c] = time.Second
+	}
+	r.shunned[c] = r.w.now + r.shun[c]
+	r.shun[c] = min(2*r.shun[c], 30*time.Second)
+}
+
 // plane is the control plane that this node follows: that of the newest lineage
 // that it knows, or that its directory names.
 func (r *region) plane() *plane {
@@ -210,7 +225,6 @@ func (r *region) watch(n *conn) {
 		case r.conn != n:
 		case r.w.now-n.heard >= silence:
 			r.w.seen["silent source left"]++
-			r.shunned[n.control] = r.w.now + time.Second
 			r.w.cut(n)
 			r.lost(n)
 		default:
@@ -238,7 +252,7 @@ func (r *region) read() {
 // left aside for a while.
 func (r *region) lost(n *conn) {
 	if r.conn == n {
-		r.shunned[n.control] = max(r.shunned[n.control], r.w.now+time.Second)
+		r.leave(n.control, r.w.now-n.begun > time.Second)
 		r.conn, r.inbox = nil, nil
 		r.step(replica.Disconnected{Err: errBroken})
 	}
@@ -303,7 +317,7 @@ func (r *region) dial() {
 	c := r.source()
 	r.later(w.latency(), func() {
 		if !c.up || r.blocked > w.now {
-			r.shunned[c] = w.now + time.Second
+			r.leave(c, false)
 			r.later(w.between(0, 300*time.Millisecond), func() { r.step(replica.Disconnected{Err: errBroken}) })
 			return
 		}
@@ -333,7 +347,7 @@ func (r *region) write(leave func(how int)) {
 			w.seen["failed write"]++
 			err = errDisk
 			leave(w.rand.IntN(3))
-		} else {
+		} else if !failpoint.On(failpoint.NotDurable) {
 			leave(2)
 		}
 		w.note("%s has written: %v", r.id, err)

@@ -40,6 +40,7 @@ func (w *world) draw() {
 		n -= s.of
 	}
 	w.seen[w.shape.name]++
+	w.withKeys = w.chance(400)
 }
 
 // The keys of every world: seeds choose events, not keys.

@@ -77,6 +77,7 @@ type world struct {
 	clients  []*client
 	lying    bool           // the control nodes' streams are tampered with
 	old      *view.View     // that a lie may send
+	withKeys bool           // nodes make and publish signing keys
 	promotes bool           // an operator goes on with a new control plane
 	wrong    int            // whose clock may be wrong, of the control nodes
 	entries  int            // of Regions' own lists, made so far

@@ -380,6 +380,10 @@ func (s *Sequencer) committed(e Committed) []any {
 	switch {
 	case e.Err != nil:
 		s.unknown = true
+		if failpoint.On(failpoint.AnswersUnknown) {
+			s.requeue(f)
+			return s.read()
+		}
 		return answers(failed(f, fmt.Errorf("%w: the outcome of the commit is not known", ErrUnavailable)))
 	case !e.OK:
 		// The head is another: the commit in doubt went through, or somebody
@@ -399,7 +403,7 @@ func (s *Sequencer) committed(e Committed) []any {
 		a.Outcome.View = f.next
 		out = append(out, a)
 	}
-	if f.retires {
+	if f.retires && !failpoint.On(failpoint.NeverRetires) {
 		out = append(out, Stop{ErrSucceeded})
 	}
 	return out
@@ -457,7 +461,7 @@ func (s *Sequencer) caught(e Caught) []any {
 		s.unknown = false // the head that the commit in doubt compared is gone
 		out = append(out, Publish{v, next})
 		switch {
-		case next.Terms(record.SuccessorByEpoch.Name) > 0 && record.Retired(next) != nil:
+		case next.Terms(record.SuccessorByEpoch.Name) > 0 && record.Retired(next) != nil && !failpoint.On(failpoint.NeverRetires):
 			return append(out, Stop{ErrSucceeded})
 		case !record.MaySign(next, s.Node):
 			return append(out, Stop{ErrOut})

@@ -1,0 +1,33 @@
+//go:build faults
+
+package simtest
+
+import (
+	"testing"
+
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
+)
+
+// TestEachBugOfTheMachinesIsFound has one bug on at a time: of so many worlds
+// one has to be red.
+func TestEachBugOfTheMachinesIsFound(t *testing.T) {
+	const most = 400
+	defer failpoint.Only()
+	for _, b := range failpoint.Simulated {
+		failpoint.Only(b)
+		var found *Result
+		for from := uint64(1); from <= most && found == nil; from += 10 {
+			for _, r := range campaign(from, 10) {
+				if r.Err != nil {
+					found = &r
+					break
+				}
+			}
+		}
+		if found == nil {
+			t.Errorf("%s: %d worlds are green with it", b, most)
+			continue
+		}
+		t.Logf("%s: seed %d: %v", b, found.Seed, found.Err)
+	}
+}
