@@ -61,7 +61,7 @@ func (w *world) planeOf(lineage string) *plane {
 // nodes are the records of the control plane's own nodes.
 func (p *plane) nodes() (list []*record.Node) {
 	for _, c := range p.controls {
-		list = append(list, &record.Node{ID: c.id, Role: record.ControlNode, TLS: []byte(p.lineage + c.id), Head: publicOf(c.key)})
+		list = append(list, &record.Node{ID: c.id, Role: record.ControlNode, TLS: []byte(p.lineage + c.id), Head: publicOf(c.key), Format: record.Format})
 	}
 	return list
 }

@@ -103,7 +103,7 @@ func (w *world) build() {
 
 // first returns the first records of a deployment.
 func (p *plane) first() (*record.Genesis, []record.Change, error) {
-	g := &record.Genesis{Cluster: "c", Lineage: p.lineage, Mode: "development", Root: publicOf(rootKey), HashSeed: hashSeed}
+	g := &record.Genesis{Cluster: "c", Lineage: p.lineage, Mode: "development", Root: publicOf(rootKey), HashSeed: hashSeed, Controls: p.pins()}
 	g.Sign(rootKey)
 	tx := view.Empty(hashSeed).Begin()
 	if err := record.Put(tx, record.Geneses, g); err != nil {
@@ -114,7 +114,7 @@ func (p *plane) first() (*record.Genesis, []record.Change, error) {
 		nodes = append(nodes, &record.Node{ID: r.id, Role: record.RegionNode, Region: r.region})
 	}
 	for i, n := range nodes {
-		n.Invite = []byte{byte(i)}
+		n.Invite, n.Format = []byte{byte(i)}, record.Format
 		if err := record.Put(tx, record.Nodes, n); err != nil {
 			return nil, nil, err
 		}
