@@ -108,7 +108,7 @@ func openWriter(dir string, logBytes int64, now func() time.Time) (*writerOverEt
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	kv, err := store.OpenMember(store.MemberConfig{Dir: filepath.Join(dir, "etcd"), Run: dir, Quota: store.DefaultQuota, Log: quiet()})
+	kv, err := store.OpenMember(context.Background(), store.MemberConfig{Dir: filepath.Join(dir, "etcd"), Run: dir, Quota: store.DefaultQuota, Log: quiet()})
 	if err != nil {
 		return nil, err
 	}

@@ -443,7 +443,9 @@ func unitCommand(unit string) (*exec.Cmd, func() error, error) {
 			return nil, nil, fmt.Errorf("%w %s", err, out)
 		}
 	}
-	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: fmt.Sprintf("/run/%s.%d.notify", unit, os.Getpid())})
+	notify := fmt.Sprintf("/run/%s.%d.notify", unit, os.Getpid())
+	_ = os.Remove(notify) // of a start that failed
+	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: notify})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -162,7 +162,7 @@ func (c *Control) openStore(ctx context.Context) (*store.Etcd, error) {
 	if len(c.Config.EtcdEndpoints) > 0 {
 		kv, err = store.OpenExternal(ctx, store.ExternalConfig{Endpoints: c.Config.EtcdEndpoints, CA: c.Config.EtcdCA, Cert: c.Config.EtcdCert, Key: c.Config.EtcdKey})
 	} else {
-		kv, err = store.OpenMember(store.MemberConfig{Dir: filepath.Join(c.Config.Dir, "etcd"), Run: c.Config.Run, Quota: quota, Log: c.Log,
+		kv, err = store.OpenMember(ctx, store.MemberConfig{Dir: filepath.Join(c.Config.Dir, "etcd"), Run: c.Config.Run, Quota: quota, Log: c.Log,
 			Name: c.keys.ID, Peers: c.Config.EtcdMembers, Joining: hasJoined(c.Config), CA: c.Config.EtcdCA, Cert: c.Config.EtcdCert, Key: c.Config.EtcdKey})
 	}
 	if err != nil {

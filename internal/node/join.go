@@ -179,7 +179,7 @@ func (c *Control) takeMember(ctx context.Context, i *record.Invite) error {
 	if i.Role != record.ControlNode || i.Etcd == "" {
 		return nil
 	}
-	if err := c.store.AddMember(ctx, i.Etcd); err != nil {
+	if err := c.store.AddMember(ctx, i.Node, i.Etcd, c.goneControl); err != nil {
 		c.Log.Warn("take in a member of the store", "node", i.Node, "address", i.Etcd, "error", err)
 		return status.Error(codes.Unavailable, "the store cannot take in another member now: "+err.Error())
 	}
@@ -193,11 +193,7 @@ const tendPause = 500 * time.Millisecond
 // nodes out.
 func (c *Control) tendMembers(ctx context.Context) error {
 	for c.sequencing(ctx, tendPause) {
-		gone := func(name string) bool {
-			n, err := record.Get(c.writer.View(), record.Nodes, record.None, name)
-			return err == nil && n.Role == record.ControlNode && n.Fenced
-		}
-		what, err := c.store.TendMembers(ctx, gone)
+		what, err := c.store.TendMembers(ctx, c.goneControl)
 		if what != "" {
 			c.Log.Info("the store's members", "change", what)
 		}
@@ -207,4 +203,11 @@ func (c *Control) tendMembers(ctx context.Context) error {
 		sleep(ctx, tendPause)
 	}
 	return nil
+}
+
+// goneControl says whether a name is of a control-plane node that does not come
+// back.
+func (c *Control) goneControl(name string) bool {
+	n, err := record.Get(c.writer.View(), record.Nodes, record.None, name)
+	return err == nil && n.Role == record.ControlNode && n.Fenced
 }

@@ -15,6 +15,7 @@ import (
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.uber.org/zap"
 
 	"github.com/holdfast-iam/holdfast/internal/failpoint"
@@ -51,13 +52,20 @@ type MemberConfig struct {
 	Name          string
 	Peers         map[string]string
 	CA, Cert, Key string
-	// Joining says that the cluster is there and has taken this member in: of
-	// an empty Dir it begins from the others, and Peers are all of them.
+	// Joining says that the cluster is there and takes this member in: of an
+	// empty Dir it begins from the others, which are found at Peers.
 	Joining bool
 }
 
 // OpenMember starts an embedded member and waits until it serves.
-func OpenMember(c MemberConfig) (*Etcd, error) {
+func OpenMember(ctx context.Context, c MemberConfig) (*Etcd, error) {
+	if c.Joining && len(c.Peers) > 0 && !wal.Exist(filepath.Join(c.Dir, "member", "wal")) {
+		peers, err := c.takenIn(ctx)
+		if err != nil {
+			return nil, err
+		}
+		c.Peers = peers
+	}
 	cfg, err := c.settings()
 	if err != nil {
 		return nil, err
@@ -77,7 +85,7 @@ func OpenMember(c MemberConfig) (*Etcd, error) {
 	}
 	kv := &Etcd{server: e, client: v3client.New(e.Server)}
 	if len(c.Peers) > 0 {
-		if err := kv.adopt(context.Background(), cfg.AdvertisePeerUrls[0].String()); err != nil {
+		if err := kv.adopt(ctx, cfg.AdvertisePeerUrls[0].String()); err != nil {
 			return nil, errors.Join(fmt.Errorf("store: tell the cluster where member %s listens: %w", c.Name, err), kv.Close())
 		}
 	}
@@ -141,10 +149,15 @@ func (c *MemberConfig) among(cfg *embed.Config) error {
 	if c.Joining {
 		cfg.ClusterState = embed.ClusterStateFlagExisting
 	}
-	cfg.PeerTLSInfo = transport.TLSInfo{CertFile: c.Cert, KeyFile: c.Key, TrustedCAFile: c.CA, ClientCertAuth: true}
+	cfg.PeerTLSInfo = c.tls()
 	cfg.TlsMinVersion = "TLS1.3"
 	cfg.TickMs, cfg.ElectionMs = memberTick, memberElection
 	return nil
+}
+
+// tls is what the members prove themselves with.
+func (c *MemberConfig) tls() transport.TLSInfo {
+	return transport.TLSInfo{CertFile: c.Cert, KeyFile: c.Key, TrustedCAFile: c.CA, ClientCertAuth: true}
 }
 
 // socket is a unix socket of the member's; what a killed process left is

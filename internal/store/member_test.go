@@ -82,7 +82,7 @@ func (c *cluster) open(which ...int) {
 	var all sync.WaitGroup
 	for _, i := range which {
 		all.Go(func() {
-			m, err := store.OpenMember(c.configs[i])
+			m, err := store.OpenMember(context.Background(), c.configs[i])
 			if err != nil {
 				c.t.Error(err)
 				return

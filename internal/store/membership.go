@@ -18,10 +18,12 @@ const memberTimeout = 5 * time.Second
 // errOther says that the members are somebody else's business.
 var errOther = errors.New("store: an external cluster's members are its own business")
 
-// AddMember takes in a member that will listen at address. It only learns at
-// first: it counts for no majority until TendMembers has it vote. One that was
-// taken in before, under the address, is taken in already.
-func (e *Etcd) AddMember(ctx context.Context, address string) error {
+// AddMember takes in the member of a node that will listen at address. It only
+// learns at first: it counts for no majority until TendMembers has it vote. One
+// that was taken in before is taken in already. The address may be that of a
+// node that is gone: its member leaves first, or the new node, whose disk is
+// empty, would start as a member that has forgotten what it has voted for.
+func (e *Etcd) AddMember(ctx context.Context, name, address string, gone func(name string) bool) error {
 	if e.server == nil {
 		return errOther
 	}
@@ -33,14 +35,15 @@ func (e *Etcd) AddMember(ctx context.Context, address string) error {
 	}
 	url := "https://" + address
 	for _, m := range all.Members {
-		if slices.Contains(m.PeerURLs, url) {
+		here := slices.Contains(m.PeerURLs, url)
+		switch {
+		case here && (m.Name == "" || m.Name == name):
 			return nil
-		}
-	}
-	for _, m := range all.Members {
-		if m.IsLearner && m.Name == "" { // one that never came
+		case here && !gone(m.Name):
+			return fmt.Errorf("store: member %s listens at %s", m.Name, address)
+		case here, m.IsLearner && m.Name == "": // or one that never came
 			if _, err := e.client.MemberRemove(ctx, m.ID); err != nil {
-				return err
+				return fmt.Errorf("store: member %s at %s has to leave first: %w", m.Name, strings.Join(m.PeerURLs, ", "), err)
 			}
 		}
 	}

@@ -38,7 +38,7 @@ func TestEtcdKeepsTheContractAlsoWhenOpenedAgain(t *testing.T) {
 	}
 	defer os.RemoveAll(run)
 	open := func(t *testing.T) store.KV {
-		kv, err := store.OpenMember(store.MemberConfig{Dir: filepath.Join(dir, "etcd"), Run: run, Quota: store.DefaultQuota, Log: quiet()})
+		kv, err := store.OpenMember(context.Background(), store.MemberConfig{Dir: filepath.Join(dir, "etcd"), Run: run, Quota: store.DefaultQuota, Log: quiet()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -354,7 +354,7 @@ func BenchmarkWriterOverEtcdWith64Clients(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer os.RemoveAll(run)
-	kv, err := store.OpenMember(store.MemberConfig{Dir: filepath.Join(run, "etcd"), Run: run, Quota: store.DefaultQuota, Log: quiet()})
+	kv, err := store.OpenMember(context.Background(), store.MemberConfig{Dir: filepath.Join(run, "etcd"), Run: run, Quota: store.DefaultQuota, Log: quiet()})
 	if err != nil {
 		b.Fatal(err)
 	}
