@@ -42,16 +42,17 @@ func (c *MemberConfig) takenIn(ctx context.Context) (map[string]string, error) {
 	}
 	defer rt.CloseIdleConnections()
 	client := &http.Client{Transport: rt, Timeout: takenInTimeout}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
 	var why error
-	for begun := time.Now(); ; {
+	for {
 		peers, err := c.asked(ctx, client)
-		if err == nil || errors.Is(err, errForgotten) {
+		switch {
+		case err == nil, errors.Is(err, errForgotten):
 			return peers, err
-		}
-		if time.Since(begun) > startTimeout || ctx.Err() != nil {
-			return nil, fmt.Errorf("store: member %s was not taken in within %s: %w", c.Name, startTimeout, err)
-		}
-		if why == nil || why.Error() != err.Error() {
+		case ctx.Err() != nil && why != nil: // what it waited for, not that it waits no more
+			return nil, fmt.Errorf("store: member %s was not taken in within %s: %w", c.Name, startTimeout, why)
+		case why == nil || why.Error() != err.Error():
 			c.Log.Info("waiting until the store's members have taken this one in", "why", err)
 		}
 		why = err
