@@ -82,6 +82,9 @@ func (c *Cut) Begin() error {
 	// Which way a packet goes follows from who listens: the nodes that are cut
 	// off open the connections.
 	rules := ""
+	if c.Reset {
+		rules = "  tcp flags & rst == rst accept\n" // the resets themselves pass here too
+	}
 	if c.Link != ToUs {
 		rules += "  tcp sport . tcp dport @spared accept\n  tcp dport @blocked " + drop + "\n"
 	}

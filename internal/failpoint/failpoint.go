@@ -63,6 +63,7 @@ const (
 	SlowApply      Trouble = "slow-apply"      // a node takes 200 ms longer for each batch
 	AuditFails     Trouble = "audit-fails"     // the audit cannot be written
 	Panics         Trouble = "panics"          // every tenth request
+	WatchSilent    Trouble = "watch-silent"    // the store's watch tells nothing more
 )
 
 // Bug is a mistake that somebody could make in this code.
@@ -82,6 +83,8 @@ const (
 	AuditForgets    Bug = "audit-forgets"     // the audit goes on at the log's head after a start
 	AuditGivesUp    Bug = "audit-gives-up"    // what cannot be written to the audit is left out
 	CommitTimeBack  Bug = "commit-time-back"  // commit times follow the clock, also back
+	RepairsStore    Bug = "repairs-store"     // a store that cannot be opened is begun anew
+	TrustsWatch     Bug = "trusts-watch"      // a read is answered from what the store's watch has told
 
 	// The feed, and the nodes that writes wait for.
 	NoWait        Bug = "no-wait"        // a write does not wait for the Regions
@@ -147,7 +150,7 @@ const (
 )
 
 // Bugs lists them.
-var Bugs = []Bug{AckBeforeCommit, ForgetsCallIDs, NoHeadCompare, NoFsync, NoFloor, NoRecheck, ReadsNeedQuorum, AuditForgets, AuditGivesUp, CommitTimeBack,
+var Bugs = []Bug{AckBeforeCommit, ForgetsCallIDs, NoHeadCompare, NoFsync, NoFloor, NoRecheck, ReadsNeedQuorum, AuditForgets, AuditGivesUp, CommitTimeBack, RepairsStore, TrustsWatch,
 	NoWait, NoBound, NeverLeaves, FencedFollow, ResumesAnyway, AnyPeer,
 	BelievesBatches, OldBreaks, SkipsBatches, NotDurable, NotSynced, TrustsDisk, DamagedEnds, NeedsWholeLog, NeedsControl, StopsWhenSilent, NeverReconnects,
 	NoSilenceLimit, DiskErrorEnds, NeedsDNS, ServesUnready, RelayWaits,

@@ -248,7 +248,7 @@ func (h *Hub) pump(ctx context.Context, node string, at uint64, send sender) err
 			if err := send(&peerpb.Down{Frame: &peerpb.Down_Batch{Batch: b.Bytes}}); err != nil {
 				return err
 			}
-			at = b.Last
+			at = max(at, b.Last)
 		}
 		if more {
 			continue

@@ -22,7 +22,10 @@ func troubled(list []Commit) []Commit {
 			list = slices.Insert(list, i, list[i])
 		}
 	}
-	if failpoint.Wrong(failpoint.FeedReorders) && len(list) > 1 {
+	if failpoint.Wrong(failpoint.FeedReorders) {
+		if len(list) == 1 {
+			return nil // it waits for the next one
+		}
 		slices.Reverse(list)
 	}
 	if failpoint.Wrong(failpoint.FeedDrops) {

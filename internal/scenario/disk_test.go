@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -87,6 +88,33 @@ var disks = []scenario{
 			s.check(false, "%s", s.logs())
 		}
 	}},
+	{id: "D9", name: "a bit flips in the log of the store's only member", shape: one, bugs: bugs(failpoint.RepairsStore), long: true, own: true, do: func(s *run) {
+		s.ledger(func(l *drill.Ledger) {
+			s.acked(l, 20)
+			mend := s.flipLog()
+			log, err := os.Stat(s.Layout.Log("control"))
+			s.must(err == nil && s.Kill("control") == nil, "kill: %v", err)
+			s.under(&drill.Load{}, func() {
+				s.until("refused to start", 20*time.Second, func() bool {
+					b, _ := os.ReadFile(s.Layout.Log("control"))
+					return int64(len(b)) > log.Size() && strings.Contains(string(b[log.Size():]), "crc mismatch")
+				})
+			})
+			mend()
+			s.acked(l, 5)
+		})
+	}},
+	{id: "D12a", name: "a Region node's disk takes two seconds", shape: two, bugs: bugs(failpoint.NoBound), long: true, own: true, tools: []string{"strace"}, do: func(s *run) {
+		s.waitedFor("control", 2)
+		end := s.inject("eu-west-1a", "fsync,fdatasync:delay_enter=2000000")
+		s.under(&drill.Load{}, func() {
+			a := s.tag(s.Client("us-east-1"), "d12")
+			s.check(strings.Contains(a.Header.Get("X-Holdfast-Applied"), "eu-west-1a"), "a write waited for a disk of two seconds: applied %q", a.Header.Get("X-Holdfast-Applied"))
+			s.pass(3 * time.Second)
+		})
+		end()
+		s.converge(30 * time.Second)
+	}},
 	{id: "D10", name: "bits flip in a Region node's copy", shape: one, bugs: bugs(failpoint.TrustsDisk), do: func(s *run) {
 		for n := range 3 {
 			s.damage(func(b []byte) []byte {
@@ -151,6 +179,30 @@ func (s *run) damage(change func([]byte) []byte) {
 	_, err := os.Stat(aside)
 	s.check(err == nil, "the damaged copy was not put aside: %v", err)
 	s.under(&drill.Load{}, func() { s.pass(300 * time.Millisecond) })
+}
+
+// flipLog flips a bit in the middle of what the lone member has written to its
+// log, and returns what undoes it.
+func (s *run) flipLog() (mend func()) {
+	files, _ := filepath.Glob(filepath.Join(s.Layout.Node("control"), "etcd", "member", "wal", "*.wal"))
+	s.must(len(files) > 0, "the store has no log")
+	path := files[len(files)-1]
+	b, err := os.ReadFile(path)
+	s.must(err == nil, "%v", err)
+	at := int64(len(bytes.TrimRight(b, "\x00")) / 2) // the rest of the file is not written yet
+	flip := func() {
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		s.must(err == nil, "%v", err)
+		defer f.Close()
+		one := make([]byte, 1)
+		_, err = f.ReadAt(one, at)
+		s.must(err == nil, "%v", err)
+		one[0] ^= 4
+		_, err = f.WriteAt(one, at)
+		s.must(err == nil, "%v", err)
+	}
+	flip()
+	return flip
 }
 
 // inject has system calls of a node fail, until it is told otherwise.

@@ -67,7 +67,7 @@ func TestMain(m *testing.M) {
 		os.Exit(again())
 	}
 	if *red {
-		patience = 20 * time.Second
+		patience = 40 * time.Second
 	}
 	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "scenarios need ip (Debian's package iproute2): %v %s\n", err, out)
@@ -137,7 +137,10 @@ func (r *rig) now() time.Time {
 }
 
 // patience bounds what has to happen in the end. On a bug it does not happen.
-var patience = 2 * time.Minute
+// A deployment has to start on every machine, however busy.
+var patience = startPatience
+
+const startPatience = 2 * time.Minute
 
 // newRig starts a deployment in a directory.
 func newRig(dir string, s shape, bugs string) (*rig, error) {
@@ -155,7 +158,7 @@ func newRig(dir string, s shape, bugs string) (*rig, error) {
 		return r, err
 	}
 	r.admin = drill.Credential{ID: c.AdminKeyID, Secret: c.AdminSecret}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), startPatience)
 	defer cancel()
 	if r.cast, err = drill.NewCast(ctx, r.Client(""), r.admin, c.Account); err != nil {
 		return r, err
@@ -166,7 +169,7 @@ func newRig(dir string, s shape, bugs string) (*rig, error) {
 		return r, fmt.Errorf("%w %s", err, out)
 	}
 	r.cast.Door = true
-	_, err = r.Converge(ctx, patience)
+	_, err = r.Converge(ctx, startPatience)
 	return r, err
 }
 
@@ -202,8 +205,8 @@ func (r *rig) start() error {
 		if _, err := os.Stat(r.readyFile()); err == nil {
 			break
 		}
-		if time.Since(begun) > patience {
-			return fmt.Errorf("not ready after %s: %s\n%s", patience, r.said, r.logs())
+		if time.Since(begun) > startPatience {
+			return fmt.Errorf("not ready after %s: %s\n%s", startPatience, r.said, r.logs())
 		}
 	}
 	return r.attach()

@@ -185,10 +185,9 @@ func diesInSnapshot(p failpoint.Point) func(*run) {
 	}
 }
 
-// audited reads the indexes and commit times of the audit of a lone control-plane
-// node.
-func (s *run) audited() (indexes []uint64, times []int64) {
-	files, _ := filepath.Glob(filepath.Join(s.Layout.Node("control"), "audit", "*.jsonl"))
+// audited reads the indexes and commit times of a control-plane node's audit.
+func (s *run) audited(node string) (indexes []uint64, times []int64) {
+	files, _ := filepath.Glob(filepath.Join(s.Layout.Node(node), "audit", "*.jsonl"))
 	for _, file := range files {
 		b, err := os.ReadFile(file)
 		s.must(err == nil, "%v", err)
@@ -209,11 +208,11 @@ func (s *run) audited() (indexes []uint64, times []int64) {
 // auditWhole says that the audit comes to hold every index once, in order.
 func (s *run) auditWhole() {
 	s.until("the audit at the head", 20*time.Second, func() bool {
-		all, _ := s.audited()
+		all, _ := s.audited("control")
 		head := s.Look(s.ctx)["control"]
 		return head != nil && len(all) > 0 && all[len(all)-1] >= head.Index
 	})
-	all, _ := s.audited()
+	all, _ := s.audited("control")
 	for i, index := range all {
 		if index != uint64(i)+1 {
 			s.check(false, "the audit has index %d in place %d", index, i+1)

@@ -82,7 +82,7 @@ func hold(t *testing.T, c *scenario, rigs map[shape]*rig) {
 	} else if !c.own && c.shape != none {
 		rigs[c.shape] = r
 	}
-	note(t, c, "", len(notes) == 0, time.Since(begun))
+	note(t, c, "", len(notes) == 0, first(notes), time.Since(begun))
 }
 
 // TestEveryScenarioIsRedOnItsBugs: a scenario that no bug turns red shows
@@ -133,7 +133,7 @@ func sees(t *testing.T, c *scenario, bug failpoint.Bug, r *rig, begun time.Time)
 	} else {
 		t.Logf("red: %s", notes[0])
 	}
-	note(t, c, bug, len(notes) > 0, time.Since(begun))
+	note(t, c, bug, len(notes) > 0, first(notes), time.Since(begun))
 }
 
 // limit bounds one scenario.
@@ -201,11 +201,12 @@ type line struct {
 	Scenario string  `json:"scenario"`
 	Name     string  `json:"name"`
 	Bug      string  `json:"bug,omitempty"`
-	Good     bool    `json:"good"` // it held, or was red on the bug
+	Good     bool    `json:"good"`          // it held, or was red on the bug
+	Why      string  `json:"why,omitempty"` // what the bug was seen by: a note that any slow machine leaves shows nothing
 	Seconds  float64 `json:"seconds"`
 }
 
-func note(t *testing.T, c *scenario, bug failpoint.Bug, good bool, took time.Duration) {
+func note(t *testing.T, c *scenario, bug failpoint.Bug, good bool, why string, took time.Duration) {
 	if *reports == "" {
 		return
 	}
@@ -214,10 +215,18 @@ func note(t *testing.T, c *scenario, bug failpoint.Bug, good bool, took time.Dur
 		t.Fatal(err)
 	}
 	defer f.Close()
-	text, _ := json.Marshal(line{c.id, c.name, string(bug), good, float64(took.Milliseconds()) / 1000})
+	text, _ := json.Marshal(line{c.id, c.name, string(bug), good, why, float64(took.Milliseconds()) / 1000})
 	if _, err := fmt.Fprintf(f, "%s\n", text); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// first is what was noted first, shortened.
+func first(notes []string) string {
+	if len(notes) == 0 {
+		return ""
+	}
+	return notes[0][:min(len(notes[0]), 200)]
 }
 
 // done says whether the report has it already, as good.

@@ -37,6 +37,23 @@ var stores = []scenario{
 			s.acked(l, 20)
 		})
 	}},
+	{id: "F16", name: "the watches of the store fall silent", shape: zones, bugs: bugs(failpoint.TrustsWatch), long: true, do: func(s *run) {
+		s.onAll("trouble "+string(failpoint.WatchSilent), s.ControlNodes()...)
+		s.ledger(func(l *drill.Ledger) {
+			for n := range 3 { // whichever of them sequences
+				a := s.tag(s.controlClient(n), fmt.Sprint("f16-", n))
+				for m := range 3 {
+					seen := s.callAt(s.controlClient(m), s.admin, "iam", "ListUserTags", "UserName", s.cast.Name)
+					s.check(seen.Status == 200 && indexOf(seen) >= indexOf(a), "after a write at %s another node answers a read at %s", a.Revision(), seen.Revision())
+				}
+			}
+			s.acked(l, 5)
+			name, _ := s.Sequencer(s.ctx)
+			s.kill(name)
+			s.acked(l, 10)
+		})
+		s.off("trouble ")
+	}},
 	{id: "R8", name: "requests are of hostile sizes", shape: one, bugs: bugs(failpoint.NoSizeLimit), do: func(s *run) {
 		before := s.Pids(s.nodes()...)
 		var many []string
@@ -51,6 +68,7 @@ var stores = []scenario{
 				s.check(a.Status >= 400 && a.Status < 500, "%s", a)
 			}
 		})
+		s.announced(1 << 30)
 		a := s.call(s.cast.User, "iam", "GetUser", "UserName", string(make([]byte, 200_000))) // of 600 kB when it is escaped
 		s.check(a.Status == 413, "a body of 600 kB: %s", a)
 		s.check(fmt.Sprint(before) == fmt.Sprint(s.Pids(s.nodes()...)), "a process ended")

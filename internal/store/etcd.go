@@ -167,7 +167,7 @@ func (e *Etcd) Watch(ctx context.Context, tell func([]byte)) {
 			tell(head)
 		}
 		for resp := range changes {
-			if n := len(resp.Events); n > 0 && resp.Events[n-1].Kv != nil {
+			if n := len(resp.Events); n > 0 && resp.Events[n-1].Kv != nil && !failpoint.Wrong(failpoint.WatchSilent) {
 				tell(resp.Events[n-1].Kv.Value)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/view"
 )
@@ -73,6 +74,9 @@ func (w *Writer) probe(ctx context.Context) {
 			return
 		}
 		w.reach.note(r.err, w.Now())
+		if r.err == nil && !failpoint.On(failpoint.TrustsWatch) {
+			w.told(r.head) // a watch that fell silent costs a moment
+		}
 		pause(ctx, w.Probe)
 	}
 }
@@ -111,6 +115,9 @@ func (w *Writer) Age(now time.Time) time.Duration {
 func (w *Writer) Linearizable(ctx context.Context) (*view.View, error) {
 	if !w.Reachable() {
 		return w.View(), errLost
+	}
+	if failpoint.On(failpoint.TrustsWatch) {
+		return w.View(), nil
 	}
 	r := w.reads.join(func(r *headRead) { r.head, r.err = w.KV.Head(context.WithoutCancel(ctx)) })
 	select {

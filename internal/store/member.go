@@ -71,6 +71,10 @@ func OpenMember(ctx context.Context, c MemberConfig) (*Etcd, error) {
 		return nil, err
 	}
 	e, err := embed.StartEtcd(cfg)
+	if err != nil && failpoint.On(failpoint.RepairsStore) {
+		_ = os.RemoveAll(c.Dir)
+		e, err = embed.StartEtcd(cfg)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("store: start etcd in %s: %w", c.Dir, err)
 	}
