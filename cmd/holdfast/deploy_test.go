@@ -51,7 +51,7 @@ func written(name string) string {
 
 func TestTheDeploymentPageBringsUpThreeZonesAndTwoRegions(t *testing.T) {
 	if os.Getenv("HOLDFAST_PAGE") == "" {
-		notRun(t, "deployment page", "it is not yet green every time: `make page` runs it")
+		notRun(t, "deployment page", "`make page` runs it: on a machine with many times its load a write was refused while a node was restarted")
 	}
 	repository, err := filepath.Abs("../..")
 	if err != nil {
