@@ -41,7 +41,7 @@ func executeAt(cmd *cobra.Command, region, name string, arguments, out any) erro
 }
 
 // readCommand lists the operators' commands, beside the lists, that change nothing.
-var readCommand = map[string]bool{"can": true, "node.exposed": true, "node.pins": true, "account.freshness": true,
+var readCommand = map[string]bool{"can": true, "node.exposed": true, "node.pins": true, "account.freshness": true, "account.regions": true,
 	"contain.plan": true}
 
 // told says what became of a command.
@@ -245,6 +245,6 @@ func accountCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return execute(cmd, "account.delete", map[string]string{"id": args[0]}, &struct{}{})
 		}}
-	cmd.AddCommand(create, list, remove, newAccountFreshness())
+	cmd.AddCommand(create, list, remove, newAccountFreshness(), newAccountRegion())
 	return cmd
 }

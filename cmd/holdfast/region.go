@@ -13,10 +13,11 @@ func regionCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "region", Short: "Regions of the deployment"}
 	create := &cobra.Command{Use: "create NAME", Short: "Admit a Region, whose nodes can be invited then; takes two operators in production", Args: cobra.ExactArgs(1)}
 	proposeFlag(create)
+	optIn := create.Flags().Bool("opt-in", false, "accounts must enable it: see `holdfast account region`")
 	format := formatFlag(create)
 	create.RunE = func(cmd *cobra.Command, args []string) error {
 		var out record.Region
-		if err := execute(cmd, "region.create", map[string]string{"name": args[0]}, &out); err != nil || propose(cmd) != "" {
+		if err := execute(cmd, "region.create", newRegion{args[0], *optIn}, &out); err != nil || propose(cmd) != "" {
 			return err
 		}
 		return show(cmd, *format, out, regionHeader, regionRows(&out))
@@ -51,11 +52,21 @@ func regionDeleteCommand() *cobra.Command {
 	return cmd
 }
 
-const regionHeader = "NAME\tADMITTED"
+// newRegion is what region.create takes.
+type newRegion struct {
+	Name  string `json:"name"`
+	OptIn bool   `json:"optIn,omitempty"`
+}
+
+const regionHeader = "NAME\tACCOUNTS\tADMITTED"
 
 func regionRows(list ...*record.Region) (rows [][]string) {
 	for _, r := range list {
-		rows = append(rows, []string{r.Name, r.Created.Std().Format(time.RFC3339)})
+		accounts := "all"
+		if r.OptIn {
+			accounts = "those that enable it"
+		}
+		rows = append(rows, []string{r.Name, accounts, r.Created.Std().Format(time.RFC3339)})
 	}
 	return rows
 }

@@ -235,7 +235,7 @@ func TestAKilledUpLeavesNoChildBehind(t *testing.T) {
 }
 
 func TestTwoRegionsAcceptEachOthersSessions(t *testing.T) {
-	d := start(t, "--regions", "us-east-1,eu-west-1")
+	d := start(t, "--regions", "us-east-1,eu-west-1,ap-south-2")
 	d.ok("aws", "iam", "create-role", "--role-name", "r", "--assume-role-policy-document",
 		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:AssumeRole"}}`)
 	fields := strings.Fields(d.ok("aws", "sts", "assume-role", "--role-arn", "arn:aws:iam::111122223333:role/r", "--role-session-name", "demo",
@@ -254,6 +254,7 @@ func TestTwoRegionsAcceptEachOthersSessions(t *testing.T) {
 		t.Errorf("%v %s", err, out)
 	}
 	_ = syscall.Kill(d.pid("us-east-1a"), syscall.SIGCONT)
+	t.Run("an opt-in Region", d.optIn)
 }
 
 func TestADeniedKeyIsRefusedFromThenOn(t *testing.T) {

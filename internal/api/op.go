@@ -57,6 +57,7 @@ type Call struct {
 	Source    string // client address
 	Secure    bool   // came over TLS
 	Agent     string // User-Agent
+	Global    bool   // came to the host of STS that names no Region
 	MFA       bool
 	// Seed is 32 random bytes made in prepare: everything random in apply is
 	// derived from it, so that apply is a pure function.

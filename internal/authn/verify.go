@@ -104,7 +104,7 @@ func (a *Verifier) scope(r record.Reader, p sigv4.Presented, service, host strin
 	case a.AnyRegion, region == a.Region:
 		return nil
 	case region == "us-east-1" || region == "aws-global":
-		if service == "iam" || service == "sts" && globalHost(host) {
+		if service == "iam" || service == "sts" && GlobalHost(host) {
 			return nil
 		}
 	case service == "iam" && record.Has(r, record.Regions, record.None, region):
@@ -113,9 +113,9 @@ func (a *Verifier) scope(r record.Reader, p sigv4.Presented, service, host strin
 	return fault.SignatureDoesNotMatch.Errorf("Credential should be scoped to a valid region. ")
 }
 
-// globalHost says whether a host is STS's without a Region: sts.amazonaws.com,
+// GlobalHost says whether a host is STS's without a Region: sts.amazonaws.com,
 // not sts.eu-west-1.amazonaws.com.
-func globalHost(host string) bool {
+func GlobalHost(host string) bool {
 	rest, ok := strings.CutPrefix(host, "sts.")
 	label, _, _ := strings.Cut(rest, ".")
 	return ok && label != "" && !(strings.Contains(label, "-") && label[len(label)-1] >= '0' && label[len(label)-1] <= '9')

@@ -62,12 +62,18 @@ type Handler struct {
 	Gate, Changes *admission.Gate
 	// Doors answers the decision doors' paths; nil: there are none here.
 	Doors http.Handler
+	// Via is the opt-in Region by whose node a request came here; "": by none.
+	// Nil where every request comes straight from its client.
+	Via func(context.Context) string
 	// Markers seals where pages of lists start.
 	Markers api.Markers
 	// Used notes that an access key was used; nil: nothing does.
 	Used func(account, keyID, service string, now time.Time)
-	Now  func() time.Time
-	Log  *slog.Logger
+	// Global counts a request to the host of STS that names no Region; nil:
+	// nothing does.
+	Global func()
+	Now    func() time.Time
+	Log    *slog.Logger
 	// Observe counts one answered request; nil: nothing does.
 	Observe func(service, operation, code string, status int, took time.Duration)
 

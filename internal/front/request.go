@@ -60,7 +60,7 @@ func (q *request) log() {
 		q.observe(took)
 		return
 	}
-	var room [6]slog.Attr
+	var room [7]slog.Attr
 	attrs := append(room[:0], slog.String("request", q.id), slog.String("operation", q.name()), slog.Int("status", q.status), slog.Duration("took", took))
 	if q.code != "" {
 		attrs = append(attrs, slog.String("code", q.code))
@@ -68,11 +68,23 @@ func (q *request) log() {
 	if q.caller != nil {
 		attrs = append(attrs, slog.String("principal", q.caller.ARN))
 	}
+	if q.global() {
+		attrs = append(attrs, slog.Bool("global", true))
+	}
 	q.h.Log.LogAttrs(q.r.Context(), slog.LevelInfo, "request", attrs...)
 	q.observe(took)
 }
 
+// global says whether the request came to the host of STS that names no Region:
+// who still asks there is to be found (docs/operations.md).
+func (q *request) global() bool {
+	return q.op != nil && q.op.Service == "sts" && authn.GlobalHost(q.r.Host)
+}
+
 func (q *request) observe(took time.Duration) {
+	if q.h.Global != nil && q.global() {
+		q.h.Global()
+	}
 	if q.h.Observe != nil {
 		service, operation := "none", "none"
 		if q.op != nil {
@@ -237,6 +249,13 @@ func (q *request) authenticate() error {
 	if err != nil {
 		return signatureFault(err)
 	}
+	if q.h.Via != nil {
+		if region := q.h.Via(q.r.Context()); region != "" {
+			if c, err = c.Through(q.view, region); err != nil {
+				return err
+			}
+		}
+	}
 	q.caller = c
 	q.place.Proven(c.Account)
 	if err := q.behind(c); err != nil {
@@ -261,7 +280,7 @@ func signatureFault(err error) error {
 func (q *request) call(tx record.Tx, now time.Time) *api.Call {
 	c := &api.Call{Tx: tx, Caller: q.caller, Now: now, Region: q.h.Region, RequestID: q.id,
 		Source: hostOnly(q.r.RemoteAddr), Secure: q.r.TLS != nil, Agent: q.r.UserAgent()}
-	c.Op, c.Markers = q.op.Name, q.h.Markers
+	c.Op, c.Markers, c.Global = q.op.Name, q.h.Markers, q.global()
 	if q.caller != nil {
 		c.Account = q.caller.Account
 	}

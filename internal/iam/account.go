@@ -12,6 +12,7 @@ func accountOps() []api.Op {
 		write("DeleteAccountAlias", anything[aliasIn], deleteAccountAlias),
 		read("ListAccountAliases", anything[pageIn], listAccountAliases),
 		read("GetAccountSummary", anything[struct{}], getAccountSummary),
+		write("SetSecurityTokenServicePreferences", anything[tokenVersionIn], setSecurityTokenServicePreferences),
 	}
 }
 
@@ -62,10 +63,33 @@ func listAccountAliases(c *api.Call, _ *pageIn) (*aliasesOut, error) {
 	return out, nil
 }
 
+type tokenVersionIn struct {
+	GlobalEndpointTokenVersion TokenVersion `q:"required"`
+}
+
+// setSecurityTokenServicePreferences chooses the version of the tokens that the
+// global STS endpoint issues. It restricts nothing, but what it writes older nodes
+// do not read: see record.STSPreference.
+func setSecurityTokenServicePreferences(c *api.Call, in *tokenVersionIn) (*api.Nothing, error) {
+	p, err := record.PreferenceOf(c.Tx, c.Account)
+	if err != nil {
+		return nil, err
+	}
+	p.Global = 1
+	if in.GlobalEndpointTokenVersion == "v2Token" {
+		p.Global = 2
+	}
+	return &api.Nothing{}, p.Keep(c.Tx)
+}
+
 type summaryOut struct{ SummaryMap map[string]int }
 
 func getAccountSummary(c *api.Call, _ *struct{}) (*summaryOut, error) {
 	a, err := record.Get(c.Tx, record.Accounts, c.Account, c.Account)
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := record.PreferenceOf(c.Tx, c.Account)
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +112,6 @@ func getAccountSummary(c *api.Call, _ *struct{}) (*summaryOut, error) {
 		"AccessKeysPerUserQuota": maxKeys, "GroupsPerUserQuota": maxGroups, "AttachedPoliciesPerUserQuota": maxAttached,
 		"AttachedPoliciesPerGroupQuota": maxAttached, "AttachedPoliciesPerRoleQuota": maxAttached, "VersionsPerPolicyQuota": maxVersions,
 		"PolicySizeQuota": maxManaged, "UserPolicySizeQuota": maxUserInline, "GroupPolicySizeQuota": maxGroupInline, "RolePolicySizeQuota": maxRoleInline,
-		"AssumeRolePolicySizeQuota": maxTrust, "GlobalEndpointTokenVersion": 1, "Providers": 0, "ServerCertificates": 0,
+		"AssumeRolePolicySizeQuota": maxTrust, "GlobalEndpointTokenVersion": chosen.Global, "Providers": 0, "ServerCertificates": 0,
 	}}, nil
 }

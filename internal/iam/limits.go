@@ -50,6 +50,8 @@ type (
 	VersionID string
 	// Alias of an account.
 	Alias string
+	// TokenVersion of SetSecurityTokenServicePreferences.
+	TokenVersion string
 	// Scope of ListPolicies.
 	Scope string
 	// PolicyUsage says how a policy is used.
@@ -101,8 +103,9 @@ func (SessionSeconds) Limits() wire.Limit {
 func (VersionID) Limits() wire.Limit {
 	return wire.Limit{Pattern: wire.NewPattern(`v[1-9][0-9]*(\.[A-Za-z0-9-]*)?`)}
 }
-func (Scope) Limits() wire.Limit { return wire.Limit{Enum: []string{"All", "AWS", "Local"}} }
-func (Alias) Limits() wire.Limit { return wire.Limit{Min: 3, Max: 63, Pattern: aliasPattern} }
+func (TokenVersion) Limits() wire.Limit { return wire.Limit{Enum: []string{"v1Token", "v2Token"}} }
+func (Scope) Limits() wire.Limit        { return wire.Limit{Enum: []string{"All", "AWS", "Local"}} }
+func (Alias) Limits() wire.Limit        { return wire.Limit{Min: 3, Max: 63, Pattern: aliasPattern} }
 func (PolicyUsage) Limits() wire.Limit {
 	return wire.Limit{Enum: []string{"PermissionsPolicy", "PermissionsBoundary"}}
 }

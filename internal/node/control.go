@@ -271,14 +271,14 @@ func (c *Control) servePeers(ctx context.Context, group *errgroup.Group) error {
 	c.metrics.know(table)
 	c.gauges(verifier)
 	c.front = &front.Handler{Operations: front.NewOperations(table), Region: c.Config.Region, Verifier: verifier, Authorizer: &authz.Authorizer{},
-		View: c.writer.Linearizable, Age: c.writer.Age, Relay: c.forward, Commit: c.commit, Gate: newGate(c.metrics), Changes: newChanges(c.metrics), Markers: markers(c.ring), Now: clock, Log: c.Log, Observe: c.metrics.observe}
+		View: c.writer.Linearizable, Age: c.writer.Age, Relay: c.forward, Commit: c.commit, Gate: newGate(c.metrics), Changes: newChanges(c.metrics), Via: c.via, Markers: markers(c.ring), Now: clock, Log: c.Log, Observe: c.metrics.observe}
 	peers, err := peer.Server(c.keys.TLS(), c.findNode, grpcOptions(c.Log, nil)...)
 	if err != nil {
 		return err
 	}
 	peerpb.RegisterFeedServer(peers, c.hub)
 	peerpb.RegisterControlServer(peers, &controlServer{c: c})
-	c.operators = &operators{c: c, here: &operator.Server{View: c.writer.View, Commit: c.commitOperator, MakeAccount: c.makeAccount, AdmitRegion: c.ring.NewRegion, Now: clock, Authorizer: c.front.Authorizer, Log: c.readLog}}
+	c.operators = &operators{c: c, here: &operator.Server{View: c.writer.View, Commit: c.commitOperator, MakeAccount: c.makeAccount, AdmitRegion: c.ring.NewRegion, Ring: c.ring, Now: clock, Authorizer: c.front.Authorizer, Log: c.readLog}}
 	operatorpb.RegisterOperatorServer(peers, c.operators)
 	listener, err := c.Inherited.Listener("peer", c.Config.Peer)
 	if err != nil {
@@ -343,6 +343,9 @@ func (c *Control) commit(ctx context.Context, w *front.Write) *front.Outcome {
 		return &front.Outcome{Moved: true}
 	}
 	if errors.Is(o.Err, store.ErrUnavailable) {
+		return &front.Outcome{Err: front.Unavailable(o.Err.Error())}
+	}
+	if errors.Is(o.Err, store.ErrFormat) { // an account's own choice, while an upgrade is under way
 		return &front.Outcome{Err: front.Unavailable(o.Err.Error())}
 	}
 	out := &front.Outcome{Err: o.Err, Index: o.Index, Replayed: o.Replayed}

@@ -147,7 +147,11 @@ func (s *controlServer) Relay(r *peerpb.RelayRequest, stream grpc.ServerStreamin
 	if d := clock().Sub(time.UnixMilli(r.ArrivedMs)); d > maxArrival || d < -maxArrival {
 		return status.Error(codes.FailedPrecondition, "the relay's clock is more than a minute off")
 	}
-	ctx := context.WithValue(stream.Context(), committedKey{}, func() {
+	ctx, err := s.relayed(stream.Context(), r.Node)
+	if err != nil {
+		return err
+	}
+	ctx = context.WithValue(ctx, committedKey{}, func() {
 		_ = stream.Send(&peerpb.RelayReply{Committed: true}) // the answer's own error tells
 	})
 	req := (&http.Request{Method: r.Method, URL: u, RequestURI: r.Target, Host: r.Host, Header: http.Header{}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,

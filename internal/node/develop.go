@@ -15,6 +15,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/keyring"
@@ -53,7 +54,7 @@ func Develop(o local.Options) (*local.Marker, error) {
 	if free := freeBytes(o.Layout.Dir); free < defaultFloor {
 		return nil, fmt.Errorf("the disk has %d MiB free: below %d MiB the control plane takes no writes", free>>20, defaultFloor>>20)
 	}
-	d := &development{Options: o, now: clock(), tx: view.Empty(nil).Begin()}
+	d := &development{Options: o, now: clock(), tx: view.Empty(nil).Begin(), optIn: optInAmong(o.Regions)}
 	if err := d.make(); err != nil {
 		return nil, err
 	}
@@ -68,6 +69,7 @@ type development struct {
 	root     ed25519.PrivateKey
 	rootHash string
 	pins     []record.Pin // the control plane's nodes
+	optIn    []string     // of Regions
 }
 
 func (d *development) make() error {
@@ -176,8 +178,15 @@ func random() string {
 	return hex.EncodeToString(b[:])
 }
 
+// makeRegions makes the Regions, those enabled by default first: nodes of the
+// others seal to their class.
 func (d *development) makeRegions() error {
+	var all []string
 	for _, name := range d.Regions {
+		if slices.Contains(d.optIn, name) {
+			continue
+		}
+		all = append(all, name)
 		if err := record.Put(d.tx, record.Regions, &record.Region{Name: name, Created: record.At(d.now)}); err != nil {
 			return err
 		}
@@ -189,14 +198,23 @@ func (d *development) makeRegions() error {
 			return err
 		}
 	}
-	k, err := d.ring.NewOpeningKey(d.tx, record.DefaultClass, 1, d.Regions, d.now)
+	k, err := d.ring.NewOpeningKey(d.tx, record.DefaultClass, 1, all, d.now)
 	if err != nil {
 		return err
 	}
-	return record.Put(d.tx, record.OpeningKeys, k)
+	if err := record.Put(d.tx, record.OpeningKeys, k); err != nil {
+		return err
+	}
+	for _, name := range d.optIn {
+		if err := d.ring.NewRegion(d.tx, name, true, d.now); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// makeAccount makes the first account with its root key and an administrator.
+// makeAccount makes the first account with its root key and an administrator. It
+// has every Region enabled.
 func (d *development) makeAccount() error {
 	k, err := d.ring.NewAccountKey(d.tx, d.Account, 1, d.Regions, d.now)
 	if err != nil {
@@ -213,7 +231,7 @@ func (d *development) makeAccount() error {
 	if err != nil {
 		return err
 	}
-	a := &record.Account{ID: d.Account, Name: "development", Created: record.At(d.now), RootKeys: []record.AccessKey{root}}
+	a := &record.Account{ID: d.Account, Name: "development", Created: record.At(d.now), RootKeys: []record.AccessKey{root}, Regions: d.optIn}
 	sum := sha256.Sum256([]byte(d.rootHash + d.Account))
 	u := &record.User{Account: d.Account, ID: "AIDA" + idText(sum[:]), Name: adminName, Path: "/", Created: record.At(d.now),
 		Attached: []record.PolicyRef{managed.Ref("AdministratorAccess")}, Keys: []record.AccessKey{admin}}

@@ -70,9 +70,11 @@ func (c *Control) refresh(ctx context.Context) {
 // forward is the front's relay on a control-plane node.
 func (c *Control) forward(ctx context.Context, m *front.Relayed) (*front.Reply, error) {
 	var reply *peerpb.RelayReply
+	request := relayRequest(m)
+	request.Node = relayedBy(ctx)
 	done, insist, err := c.onward(ctx, writeBound, func(ctx context.Context, conn *grpc.ClientConn) error {
 		var err error
-		reply, err = relayOver(ctx, conn, relayRequest(m), forwardPatience, c.index)
+		reply, err = relayOver(ctx, conn, request, forwardPatience, c.index)
 		if err == nil && reply.Status == http.StatusServiceUnavailable {
 			return errSilent // it cannot; this node may, and what it did is done once
 		}

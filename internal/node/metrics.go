@@ -37,6 +37,7 @@ type Metrics struct {
 
 	decisions     *prometheus.CounterVec // Region
 	relayFailures prometheus.Counter     // Region
+	global        prometheus.Counter     // Region
 	caughtUp      prometheus.Counter     // Region
 	commits       *prometheus.CounterVec // control plane
 	commitSeconds prometheus.Histogram   // control plane
@@ -81,9 +82,11 @@ func (m *Metrics) ofRegion() {
 		Help: "Questions answered by the decision doors, by door and decision; Error: the question was refused."}, []string{"door", "decision"})
 	m.relayFailures = prometheus.NewCounter(prometheus.CounterOpts{Name: "holdfast_relay_failures_total",
 		Help: "Writes that this Region could not hand to the control plane: their clients were told ServiceUnavailable."})
+	m.global = prometheus.NewCounter(prometheus.CounterOpts{Name: "holdfast_sts_global_requests_total",
+		Help: "Requests to the host of STS that names no Region, sts.amazonaws.com: the node's log says whose, by \"global\":true."})
 	m.caughtUp = prometheus.NewCounter(prometheus.CounterOpts{Name: "holdfast_peer_catch_ups_total",
 		Help: "Times that this node turned to a peer of its Region for what the control plane's own stream had not brought."})
-	m.Registry.MustRegister(m.decisions, m.relayFailures, m.caughtUp)
+	m.Registry.MustRegister(m.decisions, m.relayFailures, m.global, m.caughtUp)
 }
 
 func (m *Metrics) ofControl(registry *prometheus.Registry, labels prometheus.Labels) {

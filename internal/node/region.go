@@ -193,7 +193,7 @@ func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
 		return err
 	}
 	r.metrics = newMetrics(r.Config, r.keys.ID, record.RegionNode)
-	verifier := &authn.Verifier{Ring: r.ring, Region: r.Config.Region, AnyRegion: r.Config.AnyRegion, Floor: r.replica.Floor, Hot: new(view.Ring)}
+	verifier := &authn.Verifier{Ring: r.ring, Region: r.Config.Region, OptIn: r.optIn(), AnyRegion: r.Config.AnyRegion, Floor: r.replica.Floor, Hot: new(view.Ring)}
 	if r.denials, err = openDenials(r); err != nil {
 		return fmt.Errorf("the Region's own denials: %w", err)
 	}
@@ -221,7 +221,7 @@ func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
 		Used: func(account, keyID, service string, now time.Time) {
 			r.uses.note(r.Config.Region, account, keyID, service, now)
 		},
-		Markers: markers(r.ring), Now: clock, Log: r.Log, Observe: r.metrics.observe}
+		Markers: markers(r.ring), Global: r.metrics.global.Inc, Now: clock, Log: r.Log, Observe: r.metrics.observe}
 	var front http.Handler = r.front
 	if failpoint.Built {
 		front = unready(front)
@@ -364,7 +364,8 @@ func (r *Region) mint(c *api.Call, claims sts.Claims) (*sts.Minted, error) {
 	if key == nil {
 		return nil, unready
 	}
-	opening, generation, err := r.ring.Opening(v, record.DefaultClass, 0)
+	h := session.Header{Regional: regional, Region: r.Config.Region, KeyID: key.ID, Rests: v.Head.Index}
+	opening, to, err := r.audience(v, &h, claims.Account, claims.Version)
 	if err != nil {
 		return nil, err
 	}
@@ -376,15 +377,14 @@ func (r *Region) mint(c *api.Call, claims sts.Claims) (*sts.Minted, error) {
 	body := &session.Claims{Kind: uint8(claims.Kind), ID: session.NewID(), Secret: keyring.NewSecret(), Account: claims.Account, Principal: claims.ID,
 		Name: s.Name, Issued: s.Issued.Unix(), Expires: s.Expires.Unix(), SourceIdentity: s.SourceIdentity, Tags: s.Tags, Transitive: s.Transitive,
 		ParentKey: s.ParentKey, ParentID: s.ParentID, Depth: s.Depth, Provider: s.Provider, Policy: s.Policy, PolicyARNs: s.PolicyARNs, HasPolicy: s.HasPolicy}
-	token, err := session.Mint(session.Header{Regional: regional, Region: r.Config.Region, KeyID: key.ID, Generation: generation, Rests: v.Head.Index},
-		body, id, opening, key.Key())
+	token, err := session.Mint(h, body, id, opening, key.Key(), to...)
 	if errors.Is(err, session.ErrTooLarge) {
-		return nil, fault.PackedPolicyTooLarge.Errorf("Packed size of session policies and tags is %d%% of the allotted space.", session.Packed(body))
+		return nil, fault.PackedPolicyTooLarge.Errorf("Packed size of session policies and tags is %d%% of the allotted space.", session.Packed(body, to...))
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &sts.Minted{KeyID: id, Secret: body.Secret, Token: token, Packed: session.Packed(body)}, nil
+	return &sts.Minted{KeyID: id, Secret: body.Secret, Token: token, Packed: session.Packed(body, to...)}, nil
 }
 
 func markers(ring *keyring.Ring) api.Markers {

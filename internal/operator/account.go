@@ -105,6 +105,7 @@ func deleteAccount(in *idIn, _ signers, tx record.Tx, _ time.Time) (any, error) 
 	}
 	record.Delete(tx, record.Accounts, a)
 	record.Delete(tx, record.Freshnesses, &record.Freshness{Account: a.ID})
+	record.Delete(tx, record.STSPreferences, &record.STSPreference{Account: a.ID})
 	// With its keys goes everything that is sealed under them: a later account
 	// of the same id opens nothing of this one's.
 	var keys []*record.AccountKey

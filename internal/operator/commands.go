@@ -37,6 +37,12 @@ func (s *Server) command(c *operatorpb.Command, by signers) (*command, error) {
 		return asks(c, func(in *idIn, v *view.View) (any, error) { return showFreshness(in, v) })
 	case "account.demand":
 		return adds(c, by, setFreshness)
+	case "account.regions":
+		return asks(c, func(in *idIn, v *view.View) (any, error) { return accountRegions(in, v) })
+	case "account.enable":
+		return adds(c, by, s.enableRegion)
+	case "account.disable":
+		return reduces(c, by, s.disableRegion)
 	case "service.create":
 		return adds(c, by, createService)
 	case "service.list":

@@ -2,6 +2,7 @@ package operator
 
 import (
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -33,6 +34,8 @@ func (s *Server) admitRegion(in *regionIn, by signers, tx record.Tx, now time.Ti
 		return nil, refuse("%q is no Region's name, such as eu-west-1", in.Name)
 	case record.Has(tx, record.Regions, record.None, in.Name):
 		return nil, refuse("Region %s is there already", in.Name)
+	case in.OptIn && wasHere(tx, in.Name):
+		return nil, refuse("Region %s was here before, and its nodes would be given the keys of accounts that have not enabled it: take another name", in.Name)
 	case len(all) >= maxRegions:
 		return nil, refuse("there are %d Regions already", len(all))
 	}
@@ -40,6 +43,21 @@ func (s *Server) admitRegion(in *regionIn, by signers, tx record.Tx, now time.Ti
 		return nil, err
 	}
 	return record.Get(tx, record.Regions, record.None, in.Name)
+}
+
+// wasHere says whether there was a Region of that name once: its wrapping keys stay.
+func wasHere(r record.Reader, name string) bool {
+	found := false
+	r.Range(record.RegionKeyByRegion.Name, name+record.Sep, "", func(string, *record.Entry) bool {
+		found = true
+		return false
+	})
+	return found
+}
+
+// onlyDefault says whether a Region is the only one of those enabled by default.
+func onlyDefault(all []*record.Region, region *record.Region) bool {
+	return !region.OptIn && !slices.ContainsFunc(all, func(g *record.Region) bool { return !g.OptIn && g.Name != region.Name })
 }
 
 // Removed is a Region that was taken out.
@@ -66,6 +84,8 @@ func removeRegion(in *regionIn, by signers, tx record.Tx, _ time.Time) (any, err
 		return nil, missing(err, "there is no Region %q", in.Name)
 	case len(all) == 1:
 		return nil, refuse("%s is the only Region: without it nobody would be served", in.Name)
+	case onlyDefault(all, region):
+		return nil, refuse("%s is the only Region that is enabled by default: without it accounts would have none", in.Name)
 	}
 	nodes, err := list(tx, record.Nodes, record.NodeByID)
 	if err != nil {

@@ -23,6 +23,7 @@ import (
 
 	"github.com/holdfast-iam/holdfast/internal/authz"
 	"github.com/holdfast-iam/holdfast/internal/backup"
+	"github.com/holdfast-iam/holdfast/internal/keyring"
 	"github.com/holdfast-iam/holdfast/internal/operator/operatorpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/view"
@@ -74,6 +75,7 @@ type Server struct {
 	MakeAccount func(tx record.Tx, id, name string, now time.Time) (*NewAccount, error)
 	// AdmitRegion makes a Region's records; run in a commit.
 	AdmitRegion func(tx record.Tx, name string, optIn bool, now time.Time) error
+	Ring        *keyring.Ring // the control plane's, for accounts' keys
 	Now         func() time.Time
 	Authorizer  *authz.Authorizer // answers the operator's own questions
 	Log         backup.Log        // for backups

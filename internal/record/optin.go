@@ -78,3 +78,13 @@ func PreferenceOf(r Reader, account string) (*STSPreference, error) {
 	p.Global = max(p.Global, 1)
 	return p, nil
 }
+
+// Keep writes what an account has chosen about STS. What every account begins with
+// is not written: it needs no format.
+func (p *STSPreference) Keep(tx Tx) error {
+	if p.Global <= 1 && len(p.Deactivated) == 0 {
+		Delete(tx, STSPreferences, p)
+		return nil
+	}
+	return Put(tx, STSPreferences, p)
+}

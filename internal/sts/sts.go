@@ -43,6 +43,9 @@ type Claims struct {
 	Account string
 	ID      string // unique id of the role or user; the account for root
 	Session authn.Session
+	// Version is 1 for a token that is good in the Regions enabled by default, 2
+	// for one that is in those too that the account has enabled.
+	Version int
 }
 
 // Minted is a new session's credential.
@@ -87,6 +90,9 @@ type Credentials struct {
 
 // issue makes the credential of a session that lasts seconds from now.
 func (s *room) issue(c *api.Call, claims Claims, seconds int) (*Credentials, int, error) {
+	if err := regional(c, &claims); err != nil {
+		return nil, 0, err
+	}
 	claims.Session.Issued = c.Now.UTC().Truncate(time.Second)
 	claims.Session.Expires = claims.Session.Issued.Add(time.Duration(seconds) * time.Second)
 	claims.Session.Region = c.Region

@@ -821,6 +821,7 @@ type RelayRequest struct {
 	Source        string                 `protobuf:"bytes,6,opt,name=source,proto3" json:"source,omitempty"`
 	Secure        bool                   `protobuf:"varint,7,opt,name=secure,proto3" json:"secure,omitempty"`
 	ArrivedMs     int64                  `protobuf:"varint,8,opt,name=arrived_ms,json=arrivedMs,proto3" json:"arrived_ms,omitempty"`
+	Node          string                 `protobuf:"bytes,9,opt,name=node,proto3" json:"node,omitempty"` // that received it, where a control-plane node hands it on
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -909,6 +910,13 @@ func (x *RelayRequest) GetArrivedMs() int64 {
 		return x.ArrivedMs
 	}
 	return 0
+}
+
+func (x *RelayRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
 }
 
 type RelayReply struct {
@@ -1640,7 +1648,7 @@ const file_peer_proto_rawDesc = "" +
 	"\tJoinReply\"1\n" +
 	"\x05Field\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"\xe6\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\xfa\x01\n" +
 	"\fRelayRequest\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x16\n" +
 	"\x06target\x18\x02 \x01(\tR\x06target\x12\x12\n" +
@@ -1650,7 +1658,8 @@ const file_peer_proto_rawDesc = "" +
 	"\x06source\x18\x06 \x01(\tR\x06source\x12\x16\n" +
 	"\x06secure\x18\a \x01(\bR\x06secure\x12\x1d\n" +
 	"\n" +
-	"arrived_ms\x18\b \x01(\x03R\tarrivedMs\"\x87\x01\n" +
+	"arrived_ms\x18\b \x01(\x03R\tarrivedMs\x12\x12\n" +
+	"\x04node\x18\t \x01(\tR\x04node\"\x87\x01\n" +
 	"\n" +
 	"RelayReply\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\x05R\x06status\x12/\n" +
