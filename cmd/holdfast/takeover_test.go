@@ -131,6 +131,7 @@ func TestAControlPlaneOverThreeZones(t *testing.T) {
 	t.Run("TheSequencersLossLosesNothingAndDoesNothingTwice", func(t *testing.T) { takeOvers(t, d) })
 	t.Run("WithoutAMajorityReadsAndSTSGoOnAndWritesAreRefused", func(t *testing.T) { minority(t, d, user) })
 	t.Run("ADenialIsTakenWhileTheSequencerIsFrozen", func(t *testing.T) { denied(t, d, user) })
+	t.Run("ARegionNodeFollowsAControlPlaneNodeThatItsConfigurationDoesNotName", func(t *testing.T) { announced(t, d) })
 	t.Run("TheNextUpContinues", func(t *testing.T) { continued(t, d) })
 	t.Run("TheNodeThatSequencesIsFencedByAnother", func(t *testing.T) { fencedSequencer(t, d) })
 }

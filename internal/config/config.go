@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -53,6 +54,10 @@ type Config struct {
 	// Controls is HOST:PORT of the peer listener of each control-plane node, by
 	// the node's name: in its place, and on the control-plane nodes themselves.
 	Controls map[string]string `json:"controls,omitempty"`
+	// Advertise is HOST:PORT where the other nodes reach this node's peer listener:
+	// they learn it from the deployment's state, beside what their "controls" say
+	// (control-plane nodes).
+	Advertise string `json:"advertise,omitempty"`
 	// Peers is HOST:PORT of the peer listener of each node of this node's
 	// Region, by the node's name; its own may be among them (Region nodes).
 	Peers map[string]string `json:"peers,omitempty"`
@@ -215,6 +220,9 @@ func (c *Config) Check() error {
 	if c.QuotaBytes < 0 || c.FloorBytes < 0 {
 		errs = append(errs, errors.New(`"quotaBytes" and "floorBytes" are not negative`))
 	}
+	if err := c.checkAdvertise(); err != nil {
+		errs = append(errs, err)
+	}
 	if c.DrainSeconds < 0 || c.DrainSeconds > maxDrain {
 		errs = append(errs, fmt.Errorf(`"drainSeconds" is %d, want 0 to %d`, c.DrainSeconds, maxDrain))
 	}
@@ -227,6 +235,31 @@ func (c *Config) Check() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func (c *Config) checkAdvertise() error {
+	switch {
+	case c.Advertise == "":
+		return nil
+	case c.Role != "control":
+		return errors.New(`"advertise" is for control-plane nodes`)
+	case !Reachable(c.Advertise):
+		return fmt.Errorf(`"advertise" is %q, want HOST:PORT as other nodes reach it, such as 10.0.0.1:4450`, c.Advertise)
+	}
+	return nil
+}
+
+// Reachable says whether a text has the form of a HOST:PORT that can be dialled.
+func Reachable(address string) bool {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || host == "" || len(address) > 300 {
+		return false
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		return false
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
 }
 
 // maxDrain bounds DrainSeconds: systemd gives a service 90 seconds to end.

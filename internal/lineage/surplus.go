@@ -110,7 +110,7 @@ func (d *deriver) change(r *record.Public, place int, c record.Change) error {
 	deny := func(scope, target string) { d.deny(r, place, scope, target) }
 	gone := c.Value == nil
 	switch kind := c.Key.Kind(); {
-	case kind == record.KeyUses.Name:
+	case kind == record.KeyUses.Name, kind == record.Addresses.Name: // a node announces its own again
 		return nil
 	case gone && !failpoint.On(failpoint.DeletionsLost) && (kind == record.Users.Name || kind == record.Roles.Name):
 		deny(record.DenyID, c.Key.ID())

@@ -2,12 +2,14 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/holdfast-iam/holdfast/internal/config"
 	"github.com/holdfast-iam/holdfast/internal/peer"
 	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -15,16 +17,27 @@ import (
 )
 
 // announceEach is how often a node looks whether its record says which format it
-// reads: another build may have started with its keys.
-const announceEach = time.Second
+// reads: another build may have started with its keys. addressEach is how often it
+// tells its address: a sequencer of an older build takes no notice.
+const (
+	announceEach = time.Second
+	addressEach  = time.Minute
+)
 
-// announce keeps a node's record true about the format that it reads, until ctx
-// ends. What restricts is written only when every node in force reads it.
-func announce(ctx context.Context, id string, current func() *view.View, tell func(context.Context, *peerpb.AnnounceRequest) error, failed func(error)) error {
+// announce keeps the records about a node true, until ctx ends: which format it
+// reads, since what restricts is written only when every node in force reads it, and
+// where it is reached, if its configuration says so.
+func announce(ctx context.Context, id, address string, current func() *view.View, tell func(context.Context, *peerpb.AnnounceRequest) error, failed func(error)) error {
+	var told time.Time
 	for ctx.Err() == nil {
-		n, err := record.Get(current(), record.Nodes, record.None, id)
-		if err == nil && n.Format != record.Format {
-			err = tell(ctx, &peerpb.AnnounceRequest{Format: record.Format})
+		v := current()
+		n, err := record.Get(v, record.Nodes, record.None, id)
+		moved := address != "" && addressOf(v, id) != address && clock().Sub(told) >= addressEach
+		if err == nil && (n.Format != record.Format || moved) {
+			if moved {
+				told = clock()
+			}
+			err = tell(ctx, &peerpb.AnnounceRequest{Format: record.Format, Address: address})
 		}
 		if err != nil && ctx.Err() == nil {
 			failed(err)
@@ -34,26 +47,35 @@ func announce(ctx context.Context, id string, current func() *view.View, tell fu
 	return nil
 }
 
+// addressOf is where a node said that it is reached; "": nowhere.
+func addressOf(v *view.View, id string) string {
+	a, err := record.Get(v, record.Addresses, record.None, id)
+	if err != nil {
+		return ""
+	}
+	return a.Peer
+}
+
 // announce is a Region node's.
 func (r *Region) announce(ctx context.Context) error {
-	return announce(ctx, r.keys.ID, r.replica.View, func(ctx context.Context, m *peerpb.AnnounceRequest) error {
+	return announce(ctx, r.keys.ID, "", r.replica.View, func(ctx context.Context, m *peerpb.AnnounceRequest) error {
 		return r.ask(ctx, func(ctx context.Context, c peerpb.ControlClient) error {
 			_, err := c.Announce(ctx, m)
 			return err
 		})
-	}, func(err error) { r.Log.Warn("announce the format", "error", err) })
+	}, func(err error) { r.Log.Warn("announce", "error", err) })
 }
 
 // announce is a control-plane node's.
 func (c *Control) announce(ctx context.Context) error {
-	return announce(ctx, c.keys.ID, c.writer.View, func(ctx context.Context, m *peerpb.AnnounceRequest) error {
+	return announce(ctx, c.keys.ID, c.Config.Advertise, c.writer.View, func(ctx context.Context, m *peerpb.AnnounceRequest) error {
 		_, err := (&controlServer{c: c}).announced(ctx, c.keys.ID, m)
 		return err
-	}, func(err error) { c.Log.Warn("announce the format", "error", err) })
+	}, func(err error) { c.Log.Warn("announce", "error", err) })
 }
 
-// Announce writes which format the calling node reads. A format below the log's
-// is refused: such a node could not follow.
+// Announce writes which format the calling node reads, and where it is reached. A
+// format below the log's is refused: such a node could not follow.
 func (s *controlServer) Announce(ctx context.Context, r *peerpb.AnnounceRequest) (*peerpb.AnnounceReply, error) {
 	caller := peer.Caller(ctx)
 	if caller.Role == record.ControlNode && r.Node != "" { // handed on
@@ -73,13 +95,19 @@ func (s *controlServer) announced(ctx context.Context, id string, r *peerpb.Anno
 		return err
 	})
 	if !done {
-		err = s.c.system(ctx, "format of "+id, insist, codes.FailedPrecondition, func(tx record.Tx, _ time.Time) error {
+		err = s.c.system(ctx, "announcement of "+id, insist, codes.FailedPrecondition, func(tx record.Tx, _ time.Time) error {
 			n, err := record.Get(tx, record.Nodes, record.None, id)
 			if err != nil {
 				return err
 			}
 			n.Format = int(r.Format)
-			return record.Put(tx, record.Nodes, n)
+			if err := record.Put(tx, record.Nodes, n); err != nil || r.Address == "" {
+				return err
+			}
+			if n.Role != record.ControlNode || !config.Reachable(r.Address) {
+				return fmt.Errorf("%q is no address of a control-plane node", r.Address)
+			}
+			return record.Put(tx, record.Addresses, &record.Address{Node: id, Peer: r.Address})
 		})
 	}
 	return &peerpb.AnnounceReply{}, err

@@ -57,8 +57,8 @@ func (c *Control) otherControls() (names []string) {
 func (w *clockWatch) run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		var asked sync.WaitGroup
-		for name := range w.c.controls.conns {
-			asked.Go(func() { w.ask(ctx, name) })
+		for _, n := range w.c.controls.all() {
+			asked.Go(func() { w.ask(ctx, n) })
 		}
 		asked.Wait()
 		names := w.c.otherControls()
@@ -71,18 +71,18 @@ func (w *clockWatch) run(ctx context.Context) error {
 	return nil
 }
 
-func (w *clockWatch) ask(ctx context.Context, name string) {
+func (w *clockWatch) ask(ctx context.Context, n controlNode) {
 	ctx, cancel := context.WithTimeout(ctx, clockEach)
 	defer cancel()
 	asked := boot()
-	reply, err := peerpb.NewControlClient(w.c.controls.conns[name]).Clock(ctx, &peerpb.ClockRequest{})
+	reply, err := peerpb.NewControlClient(n.conn).Clock(ctx, &peerpb.ClockRequest{})
 	answered := boot()
 	if err != nil {
 		return // what was heard before counts for a while
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.bound.Heard(name, time.UnixMicro(reply.TimeUs), asked, answered)
+	w.bound.Heard(n.name, time.UnixMicro(reply.TimeUs), asked, answered)
 }
 
 // tell logs when the verdict changes.

@@ -96,6 +96,7 @@ func (c *Control) Run(ctx context.Context) error {
 		return err
 	}
 	group.Go(func() error { return c.announce(ctx) })
+	group.Go(func() error { return c.controls.learn(ctx, c.keys.ID, c.writer.View, c.Log, func() {}) })
 	group.Go(func() error { return c.lineages(ctx) })
 	group.Go(func() error { return c.markKnown(ctx) })
 	group.Go(func() error { return c.renewKeys(ctx) })

@@ -41,7 +41,7 @@ func (c *Control) onward(ctx context.Context, bound time.Duration, do func(conte
 		if sequencer == c.keys.ID {
 			return false, false, nil
 		}
-		conn := c.controls.conns[sequencer]
+		conn := c.controls.conn(sequencer)
 		if conn == nil || asked[sequencer] || c.controls.shunned(sequencer, clock()) {
 			return false, true, nil
 		}
@@ -154,13 +154,14 @@ func (o *operators) fence(ctx context.Context, command *operatorpb.Command) (res
 	}
 	switch target.ID {
 	case o.c.keys.ID:
-		for _, name := range o.c.controls.order("", clock()) {
-			result, err = operatorpb.NewOperatorClient(o.c.controls.conns[name]).Execute(ctx, command)
+		others := o.c.controls.order("", clock())
+		for _, n := range others {
+			result, err = operatorpb.NewOperatorClient(n.conn).Execute(ctx, command)
 			if !unanswered(err) {
 				return result, true, err
 			}
 		}
-		return nil, len(o.c.controls.conns) > 0, err
+		return nil, len(others) > 0, err
 	case o.c.writer.View().Head.Node:
 		result, err = o.run(ctx, command, true)
 		return result, true, err

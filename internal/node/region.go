@@ -9,11 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -84,6 +82,9 @@ func (r *Region) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return r.replica.Run(ctx, r.sources()) })
 	group.Go(func() error { return r.shown(ctx) })
+	group.Go(func() error {
+		return r.controls.learn(ctx, "", r.replica.View, r.Log, func() { r.replica.Sources(ctx, r.sources()) })
+	})
 	if err := r.peers.first(ctx, r.firstView); err != nil {
 		return errors.Join(err, group.Wait())
 	}
@@ -157,13 +158,12 @@ func (r *Region) pinned(name string, key ed25519.PublicKey) bool {
 
 // sources are whom this node may follow.
 func (r *Region) sources() []replica.Source {
-	names := slices.Sorted(maps.Keys(r.controls.conns))
-	if i := slices.Index(names, r.joined.At); i > 0 { // the one that it knows before it has any view
-		names[0], names[i] = names[i], names[0]
-	}
 	var list []replica.Source
-	for _, name := range names {
-		list = append(list, replica.Source{Name: name, Client: peerpb.NewFeedClient(r.controls.conns[name])})
+	for _, n := range r.controls.all() {
+		list = append(list, replica.Source{Name: n.name, Client: peerpb.NewFeedClient(n.conn)})
+		if n.name == r.joined.At { // the one that it knows before it has any view
+			list[0], list[len(list)-1] = list[len(list)-1], list[0]
+		}
 	}
 	return list
 }
@@ -316,21 +316,19 @@ func (r *Region) relay(ctx context.Context, m *front.Relayed) (*front.Reply, err
 	if failpoint.On(failpoint.RelayWaits) {
 		patience = 30 * time.Second
 	}
-	if len(r.controls.conns) == 1 { // nobody else can be asked: silence is left to the heartbeats
+	asked := r.controls.order(r.replica.View().Head.Node, clock())
+	if len(asked) == 1 { // nobody else can be asked: silence is left to the heartbeats
 		patience = busyPatience
 	}
-	for n, name := range r.controls.order(r.replica.View().Head.Node, clock()) {
-		if n == relayTries {
-			break
-		}
-		reply, err := relayOver(ctx, r.controls.conns[name], relayRequest(m), patience, r.index)
+	for n, control := range asked[:min(relayTries, len(asked))] {
+		reply, err := relayOver(ctx, control.conn, relayRequest(m), patience, r.index)
 		answered := err == nil && reply.Status != http.StatusServiceUnavailable
-		r.controls.note(name, err == nil, clock())
-		if answered || err == nil && n+1 == min(relayTries, len(r.controls.conns)) {
+		r.controls.note(control.name, err == nil, clock())
+		if answered || err == nil && n+1 == min(relayTries, len(asked)) {
 			return frontReply(reply), nil
 		}
 		patience = nextPatience
-		r.Log.Warn("relay", "to", name, "error", err)
+		r.Log.Warn("relay", "to", control.name, "error", err)
 	}
 	return nil, unreachable
 }
@@ -340,11 +338,11 @@ func (r *Region) index() uint64 { return r.replica.View().Head.Index }
 // ask has a control-plane node do something that may be asked of several.
 func (r *Region) ask(ctx context.Context, do func(context.Context, peerpb.ControlClient) error) error {
 	err := errSilent
-	for _, name := range r.controls.order(r.replica.View().Head.Node, clock()) {
+	for _, n := range r.controls.order(r.replica.View().Head.Node, clock()) {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-		err = do(ctx, peerpb.NewControlClient(r.controls.conns[name]))
+		err = do(ctx, peerpb.NewControlClient(n.conn))
 		cancel()
-		r.controls.note(name, !unanswered(err), clock())
+		r.controls.note(n.name, !unanswered(err), clock())
 		if !unanswered(err) {
 			break
 		}

@@ -64,6 +64,7 @@ func fenceNode(in *nodeIn, _ signers, tx record.Tx, _ time.Time) (any, error) {
 		return nil, refuse("node %s is the only control-plane node: without it nothing could be changed again", n.ID)
 	}
 	n.Fenced = true
+	record.Delete(tx, record.Addresses, &record.Address{Node: n.ID})
 	return nodeLine(n), record.Put(tx, record.Nodes, n)
 }
 

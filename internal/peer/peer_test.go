@@ -91,6 +91,40 @@ func TestOnlyTheRolesOfAMethodMayCallIt(t *testing.T) {
 	}
 }
 
+func TestANodeIsReachedAtWhicheverOfItsAddressesItIs(t *testing.T) {
+	addr := serve(t)
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone.Close()
+	for _, c := range []struct {
+		name      string
+		addresses []string
+		pin       byte
+		want      codes.Code
+	}{
+		{"where it is", []string{addr}, 9, codes.Unimplemented}, // the method was reached
+		{"where it was, and where it is", []string{gone.Addr().String(), addr}, 9, codes.Unimplemented},
+		{"where another is now", []string{gone.Addr().String(), addr}, 8, codes.Unavailable},
+	} {
+		conn, err := DialAny(c.addresses, key(1), func(k ed25519.PublicKey) bool { return k.Equal(public(c.pin)) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		_, err = peerpb.NewControlClient(conn).Report(ctx, &peerpb.ReportRequest{})
+		cancel()
+		conn.Close()
+		if status.Code(err) != c.want {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	if _, err := DialAny(nil, key(1), nil); err == nil {
+		t.Error("no address is one")
+	}
+}
+
 func TestAnInviteIsGoodForItsOperatorTimeAndKey(t *testing.T) {
 	now := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
 	i := record.Invite{Key: public(5), Node: "n", Role: record.RegionNode, Expires: record.At(now.Add(InviteLife))}

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -22,6 +23,8 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 	peerinfo "google.golang.org/grpc/peer"
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/resolver/manual"
 	"google.golang.org/grpc/status"
 
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -164,7 +167,21 @@ func callerOf(ctx context.Context, find Finder) (*record.Node, error) {
 }
 
 // Dial connects to a node whose pinned key expect accepts.
-func Dial(addr string, key ed25519.PrivateKey, expect func(ed25519.PublicKey) bool) (*grpc.ClientConn, error) {
+func Dial(address string, key ed25519.PrivateKey, expect func(ed25519.PublicKey) bool) (*grpc.ClientConn, error) {
+	return DialAny([]string{address}, key, expect)
+}
+
+// DialAny connects to a node at whichever of the addresses it is.
+func DialAny(addresses []string, key ed25519.PrivateKey, expect func(ed25519.PublicKey) bool) (*grpc.ClientConn, error) {
+	if len(addresses) == 0 {
+		return nil, errors.New("peer: no address")
+	}
+	at := manual.NewBuilderWithScheme("holdfast")
+	var list []resolver.Address
+	for _, a := range addresses {
+		list = append(list, resolver.Address{Addr: a})
+	}
+	at.InitialState(resolver.State{Addresses: list})
 	cert, err := certificate(key)
 	if err != nil {
 		return nil, err
@@ -177,11 +194,11 @@ func Dial(addr string, key ed25519.PrivateKey, expect func(ed25519.PublicKey) bo
 				return err
 			}
 			if !expect(k) {
-				return fmt.Errorf("peer: %s shows a key that is not pinned", addr)
+				return fmt.Errorf("peer: what is at %s shows a key that is not pinned", strings.Join(addresses, " or "))
 			}
 			return nil
 		}}
-	return grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(credentials.NewTLS(conf)),
+	return grpc.NewClient("holdfast:///"+addresses[0], grpc.WithResolvers(at), grpc.WithTransportCredentials(credentials.NewTLS(conf)),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxMessage), grpc.MaxCallSendMsgSize(MaxMessage)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 5 * time.Second, Timeout: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: time.Second, Backoff: reconnect}))

@@ -91,6 +91,7 @@ func TestEveryVersionEverWrittenIsReadAndNoneChangesSilently(t *testing.T) {
 	golden(t, Admissions)
 	golden(t, SealingKeys)
 	golden(t, STSPreferences)
+	golden(t, Addresses)
 }
 
 func TestEveryKindAndVersionHasAGoldenFileAndALineInTheDocs(t *testing.T) {

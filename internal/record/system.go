@@ -75,6 +75,17 @@ var (
 		Indexes: []*Index[Node]{NodeByInvite, NodeByID}}
 )
 
+// Address is where the other nodes reach a control-plane node, as that node has
+// announced it. It is no word on who is there: that is the key in its Node record.
+type Address struct {
+	Node string `json:"node"`
+	Peer string `json:"peer"` // HOST:PORT
+}
+
+// Addresses is the kind of Address. A build that does not know it goes on with
+// the addresses in its configuration.
+var Addresses = &Kind[Address]{Name: "address", Version: 1, ID: func(a *Address) (string, string) { return None, a.Node }}
+
 // Region is one Region of the deployment.
 type Region struct {
 	Name    string `json:"name"`

@@ -74,9 +74,7 @@ type frame struct {
 // with the first source, unless its view says who sequences.
 func (r *Replica) Run(ctx context.Context, sources []Source) error {
 	d := &driver{Replica: r, turn: -1, events: []any{Timer{}}}
-	for _, s := range sources {
-		d.sources = append(d.sources, &candidate{Source: s, shun: firstShun})
-	}
+	d.know(sources)
 	for {
 		event := d.next(ctx)
 		if ctx.Err() != nil {
@@ -89,6 +87,30 @@ func (r *Replica) Run(ctx context.Context, sources []Source) error {
 	}
 	r.step(Disconnected{ctx.Err()})
 	return nil
+}
+
+// Sources says whom Run may follow from now on.
+func (r *Replica) Sources(ctx context.Context, list []Source) {
+	select {
+	case r.moved <- list:
+	case <-ctx.Done():
+	}
+}
+
+// know takes the sources that there are now. One that stays is left aside as
+// long as before.
+func (d *driver) know(sources []Source) {
+	var list []*candidate
+	for _, s := range sources {
+		c := &candidate{Source: s, shun: firstShun}
+		for _, old := range d.sources {
+			if old.Source == s {
+				c = old
+			}
+		}
+		list = append(list, c)
+	}
+	d.sources = list
 }
 
 // next is what effects have caused, else what comes first: the stream's next
@@ -124,6 +146,8 @@ func (d *driver) next(ctx context.Context) any {
 			return Timer{}
 		case s := <-d.words:
 			return s
+		case list := <-d.moved:
+			d.know(list)
 		case o := <-d.offers:
 			d.take(ctx, o)
 		}

@@ -53,6 +53,7 @@ type Replica struct {
 	lost    atomic.Bool
 	alarm   atomic.Pointer[string]
 	offers  chan offer
+	moved   chan []Source // whom to follow from now on
 	aside   bool // what happens is a peer's doing; of the machine's goroutine
 	changed atomic.Pointer[chan struct{}]
 	words   chan Shown // of successors, to be taken
@@ -63,7 +64,7 @@ type Replica struct {
 // somebody was followed. A damaged one is put aside and said so.
 func (r *Replica) Open() error {
 	r.wake()
-	r.machine, r.offers, r.words = NewFollower(r.Root), make(chan offer), make(chan Shown, 1)
+	r.machine, r.offers, r.words, r.moved = NewFollower(r.Root), make(chan offer), make(chan Shown, 1), make(chan []Source)
 	loaded, err := r.load()
 	switch {
 	case err == nil:

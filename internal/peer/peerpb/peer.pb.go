@@ -1245,8 +1245,9 @@ func (x *ClockReply) GetTimeUs() int64 {
 
 type AnnounceRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Format        int32                  `protobuf:"varint,1,opt,name=format,proto3" json:"format,omitempty"` // the highest that the node reads
-	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`      // whose it is, when a control-plane node hands it on
+	Format        int32                  `protobuf:"varint,1,opt,name=format,proto3" json:"format,omitempty"`  // the highest that the node reads
+	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`       // whose it is, when a control-plane node hands it on
+	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"` // HOST:PORT where other nodes reach a control-plane node; empty: as before
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1291,6 +1292,13 @@ func (x *AnnounceRequest) GetFormat() int32 {
 func (x *AnnounceRequest) GetNode() string {
 	if x != nil {
 		return x.Node
+	}
+	return ""
+}
+
+func (x *AnnounceRequest) GetAddress() string {
+	if x != nil {
+		return x.Address
 	}
 	return ""
 }
@@ -1677,10 +1685,11 @@ const file_peer_proto_rawDesc = "" +
 	"\fClockRequest\"%\n" +
 	"\n" +
 	"ClockReply\x12\x17\n" +
-	"\atime_us\x18\x01 \x01(\x03R\x06timeUs\"=\n" +
+	"\atime_us\x18\x01 \x01(\x03R\x06timeUs\"W\n" +
 	"\x0fAnnounceRequest\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12\x12\n" +
-	"\x04node\x18\x02 \x01(\tR\x04node\"\x0f\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\"\x0f\n" +
 	"\rAnnounceReply\"\x0e\n" +
 	"\fWatchRequest\"\xb1\x01\n" +
 	"\bStanding\x12\x18\n" +
