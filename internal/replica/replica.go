@@ -54,7 +54,7 @@ type Replica struct {
 	alarm   atomic.Pointer[string]
 	offers  chan offer
 	moved   chan []Source // whom to follow from now on
-	aside   bool // what happens is a peer's doing; of the machine's goroutine
+	aside   bool          // what happens is a peer's doing; of the machine's goroutine
 	changed atomic.Pointer[chan struct{}]
 	words   chan Shown // of successors, to be taken
 	heir    atomic.Pointer[record.Successor]
