@@ -39,6 +39,7 @@ type controlNode struct {
 	name      string
 	addresses []string
 	conn      *grpc.ClientConn // made when it is used
+	feed      peerpb.FeedClient
 }
 
 // shunFor is how long a control-plane node that did not answer is asked last.
@@ -96,7 +97,7 @@ func (c *controls) connect(all map[string][]string) (changed bool, err error) {
 			err = errors.Join(err, failed)
 			continue
 		}
-		c.nodes[name] = controlNode{name, addresses, conn}
+		c.nodes[name] = controlNode{name, addresses, conn, peerpb.NewFeedClient(conn)}
 		changed = true
 	}
 	return changed, err

@@ -160,7 +160,7 @@ func (r *Region) pinned(name string, key ed25519.PublicKey) bool {
 func (r *Region) sources() []replica.Source {
 	var list []replica.Source
 	for _, n := range r.controls.all() {
-		list = append(list, replica.Source{Name: n.name, Client: peerpb.NewFeedClient(n.conn)})
+		list = append(list, replica.Source{Name: n.name, Client: n.feed})
 		if n.name == r.joined.At { // the one that it knows before it has any view
 			list[0], list[len(list)-1] = list[len(list)-1], list[0]
 		}

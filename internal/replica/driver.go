@@ -97,8 +97,8 @@ func (r *Replica) Sources(ctx context.Context, list []Source) {
 	}
 }
 
-// know takes the sources that there are now. One that stays is left aside as
-// long as before.
+// know takes the sources that there are now. One that stays, by name and client,
+// is followed on, or left aside as long as before.
 func (d *driver) know(sources []Source) {
 	var list []*candidate
 	for _, s := range sources {
