@@ -364,3 +364,20 @@ func FuzzSnapshot(f *testing.F) {
 		_, _, _ = parseSnapshot(b) // must not panic or allocate without bound
 	})
 }
+
+func TestASourceThatStaysIsKeptWhenAnotherComes(t *testing.T) {
+	a, b := Source{Name: "a", Client: peerpb.NewFeedClient(nil)}, Source{Name: "b", Client: peerpb.NewFeedClient(nil)}
+	d := &driver{Replica: &Replica{}}
+	d.know([]Source{a})
+	kept := d.sources[0]
+	kept.until = time.Unix(1, 0)
+	d.know([]Source{b, a})
+	if len(d.sources) != 2 || d.sources[1] != kept || d.sources[0].Name != "b" {
+		t.Errorf("%+v", d.sources)
+	}
+	moved := Source{Name: "a", Client: peerpb.NewFeedClient(nil)} // at another address
+	d.know([]Source{moved})
+	if len(d.sources) != 1 || d.sources[0] == kept {
+		t.Error("a connection that was closed is kept")
+	}
+}
