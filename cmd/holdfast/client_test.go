@@ -242,7 +242,7 @@ var samples = map[string]string{
 	"ARN": "arn:aws:iam::111122223333:policy/absent", "KeyID": "AKIAABSENTABSENT0000", "CredentialID": "ACCAABSENTABSENT0000", "PolicyText": allowAll,
 	"Status": "Inactive", "VersionID": "v9", "MaxItems": "1", "SessionSeconds": "3600", "ServiceName": "holdfast.amazonaws.com",
 	"Alias": "absent-alias", "TagKey": "k", "TagValue": "v", "ActionName": "s3:GetObject", "Description": "d", "RoleDescription": "d",
-	"RoleARN": "arn:aws:iam::111122223333:role/absent", "Path": "/",
+	"RoleARN": "arn:aws:iam::111122223333:role/absent", "Path": "/", "TokenVersion": "v1Token",
 }
 
 // wellFormed fills the required members of an operation's input. keyID is one of

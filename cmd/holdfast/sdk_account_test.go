@@ -56,6 +56,18 @@ func accountRows() []operationRow {
 			return errors.Join(eq("one more of each", grown, map[string]int32{"Users": 1, "Groups": 1, "Roles": 1, "Policies": 1, "InstanceProfiles": 1}),
 				eq("AccessKeysPerUserQuota", after.SummaryMap["AccessKeysPerUserQuota"], 2), eq("VersionsPerPolicyQuota", after.SummaryMap["VersionsPerPolicyQuota"], 5))
 		}, refused: []refusal{forbid((*iam.Client).GetAccountSummary, iam.GetAccountSummaryInput{})}},
+		{name: "SetSecurityTokenServicePreferences", good: func(ctx context.Context, c *clients) error {
+			var errs []error
+			for want, version := range []types.GlobalEndpointTokenVersion{types.GlobalEndpointTokenVersionV1Token, types.GlobalEndpointTokenVersionV2Token, types.GlobalEndpointTokenVersionV1Token} {
+				_, err := c.iam.SetSecurityTokenServicePreferences(ctx, &iam.SetSecurityTokenServicePreferencesInput{GlobalEndpointTokenVersion: version})
+				shown := made[iam.GetAccountSummaryOutput](c)(c.aside.iam.GetAccountSummary(ctx, &iam.GetAccountSummaryInput{}))
+				errs = append(errs, err, eq("GlobalEndpointTokenVersion", shown.SummaryMap["GlobalEndpointTokenVersion"], int32(1+want%2)))
+			}
+			return errors.Join(errs...)
+		}, refused: []refusal{
+			refuse("ValidationError", (*iam.Client).SetSecurityTokenServicePreferences, iam.SetSecurityTokenServicePreferencesInput{GlobalEndpointTokenVersion: "v3Token"}),
+			forbid((*iam.Client).SetSecurityTokenServicePreferences, iam.SetSecurityTokenServicePreferencesInput{GlobalEndpointTokenVersion: types.GlobalEndpointTokenVersionV2Token}),
+		}},
 	}
 }
 
