@@ -52,20 +52,21 @@ func (d *deploymentUnderTest) optIn(t *testing.T) {
 		}
 	}
 	whoami := []string{"sts", "get-caller-identity"}
-	assume := func(account, role string) []string {
-		return []string{"sts", "assume-role", "--role-arn", "arn:aws:iam::" + account + ":role/" + role, "--role-session-name", "demo",
-			"--query", "Credentials.[AccessKeyId,SecretAccessKey,SessionToken]"}
+	const first, second = "111122223333", "444455556666"
+	issue := func(e *endpoint, c credential, account, role string) *reply {
+		t.Helper()
+		return e.sts(c, "AssumeRole", "RoleArn", "arn:aws:iam::"+account+":role/"+role, "RoleSessionName", "demo")
 	}
 	session := func(e *endpoint, c credential, account, role string) credential {
 		t.Helper()
-		out, err := e.aws(c, assume(account, role)...)
-		f := strings.Fields(out)
-		if err != nil || len(f) != 3 {
-			t.Fatalf("%v %s", err, out)
-		}
-		return credential{f[0], f[1], f[2]}
+		return e.made(issue(e, c, account, role)).credential()
 	}
-	const first, second = "111122223333", "444455556666"
+	good := func(what string, e *endpoint, c credential) {
+		t.Helper()
+		if r := e.sts(c, "GetCallerIdentity"); r.status != 200 {
+			t.Errorf("%s: %d %s", what, r.status, r.body)
+		}
+	}
 
 	t.Run("the first account has it from the start", func(t *testing.T) {
 		for name, c := range map[string]credential{"a long-term key": admin, "a session of another Region": session(home, admin, first, "r")} {
@@ -73,35 +74,25 @@ func (d *deploymentUnderTest) optIn(t *testing.T) {
 				t.Errorf("%s: %s", name, out)
 			}
 		}
-		if out, err := home.aws(session(away, admin, first, "r"), whoami...); err != nil {
-			t.Errorf("its session at home: %s", out)
-		}
+		good("its session at home", home, session(away, admin, first, "r"))
 	})
 	t.Run("tokens of the global endpoint are of the account's version", func(t *testing.T) {
-		issue := func(e *endpoint) credential {
-			t.Helper()
-			return e.made(e.sts(admin, "AssumeRole", "RoleArn", "arn:aws:iam::"+first+":role/r", "RoleSessionName", "global")).credential()
-		}
-		narrow, there := issue(home.global()), issue(away.global())
+		narrow, there := session(home.global(), admin, first, "r"), session(away.global(), admin, first, "r")
 		for name, c := range map[string]credential{"of a Region enabled by default": narrow, "of the opt-in Region": there} {
 			out, err := away.aws(c, whoami...)
 			refused("version 1 "+name, "InvalidClientTokenId", out, err)
-			if out, err := home.aws(c, whoami...); err != nil {
-				t.Errorf("version 1 %s, at home: %s", name, out)
-			}
+			good("version 1 "+name+", at home", home, c)
 		}
 		if out, err := home.aws(admin, "iam", "set-security-token-service-preferences", "--global-endpoint-token-version", "v2Token"); err != nil {
 			t.Fatal(out)
 		}
 		d.until("version 2", func() bool {
-			out, _ := home.aws(admin, "iam", "get-account-summary", "--query", "SummaryMap.GlobalEndpointTokenVersion")
-			return strings.TrimSpace(out) == "2"
+			r := home.iam(admin, "GetAccountSummary")
+			return strings.Contains(strings.Join(strings.Fields(string(r.body)), ""), "<key>GlobalEndpointTokenVersion</key><value>2</value>")
 		})
-		if out, err := away.aws(issue(home.global()), whoami...); err != nil {
+		if out, err := away.aws(session(home.global(), admin, first, "r"), whoami...); err != nil {
 			t.Errorf("version 2: %s", out)
 		}
-		out, err := home.aws(admin, "iam", "set-security-token-service-preferences", "--global-endpoint-token-version", "v3Token")
-		refused("a version that there is not", "ValidationError", out, err)
 	})
 	t.Run("who asks the global endpoint can be found", func(t *testing.T) {
 		metrics := string(page(t, "http://"+d.addresses().Regions[0].Admin+"/metrics"))
@@ -118,60 +109,46 @@ func (d *deploymentUnderTest) optIn(t *testing.T) {
 	t.Run("another account has not", func(t *testing.T) {
 		out, err := away.aws(root, whoami...)
 		refused("its root", "(InvalidClientTokenId) when calling the GetCallerIdentity operation: The security token included in the request is invalid", out, err)
-		out, err = away.aws(root, "iam", "list-users")
-		refused("its root, of iam", "InvalidClientTokenId", out, err)
-		out, err = away.aws(root, "iam", "create-user", "--user-name", "u")
-		refused("its root, a write that the Region relays", "InvalidClientTokenId", out, err)
-		out, err = away.aws(session(home, admin, second, "s"), whoami...)
-		refused("a session of it", "InvalidClientTokenId", out, err)
-		out, err = away.aws(admin, assume(second, "s")...)
+		for name, r := range map[string]*reply{"its root, of iam": away.iam(root, "ListUsers"),
+			"its root, a write that the Region relays": away.iam(root, "CreateUser", "UserName", "u"),
+			"a session of it":                          away.sts(session(home, admin, second, "s"), "GetCallerIdentity")} {
+			if r.code() != "InvalidClientTokenId" {
+				t.Errorf("%s: %d %s", name, r.status, r.body)
+			}
+		}
+		out, err = away.aws(admin, "sts", "assume-role", "--role-arn", "arn:aws:iam::"+second+":role/s", "--role-session-name", "demo")
 		refused("a role of it", "(RegionDisabledException) when calling the AssumeRole operation: STS is not activated in this region for account:"+second, out, err)
 	})
 	t.Run("until it enables it", func(t *testing.T) {
 		d.holdfast("account", "region", "enable", "ap-south-2", "--account", second)
-		d.until("enabled", func() bool { _, err := away.aws(root, whoami...); return err == nil })
+		d.until("enabled", func() bool { return away.sts(root, "GetCallerIdentity").status == 200 })
 		if out := d.holdfast("account", "region", "list", "--account", second); !strings.Contains(out, "ap-south-2  enabled             active") {
 			t.Error(out)
 		}
-		if out, err := away.aws(root, "iam", "create-user", "--user-name", "u"); err != nil {
-			t.Errorf("a write: %s", out)
-		}
-		if out, err := away.aws(session(home, admin, second, "s"), whoami...); err != nil {
-			t.Errorf("a session: %s", out)
-		}
+		away.in(t).made(away.iam(root, "CreateUser", "UserName", "u"))
+		good("a session", away, session(home, admin, second, "s"))
 	})
 	t.Run("and from when it disables it again", func(t *testing.T) {
 		kept := session(away, admin, second, "s")
-		if out, err := home.aws(kept, whoami...); err != nil {
-			t.Fatal(out)
-		}
+		good("what the Region issued, at home", home, kept)
 		d.holdfast("account", "region", "disable", "ap-south-2", "--account", second)
-		d.until("disabled", func() bool { _, err := away.aws(root, whoami...); return err != nil })
+		d.until("disabled", func() bool { return away.sts(root, "GetCallerIdentity").status != 200 })
 		out, err := away.aws(root, whoami...)
 		refused("its root", "InvalidClientTokenId", out, err)
-		d.until("refused at home", func() bool { _, err := home.aws(kept, whoami...); return err != nil })
-		out, err = home.aws(kept, whoami...)
-		refused("what the Region issued, at home", "InvalidClientTokenId", out, err)
-		out, err = away.aws(admin, assume(second, "s")...)
-		refused("a role of it", "RegionDisabledException", out, err)
-		if out, err := home.aws(root, whoami...); err != nil {
-			t.Errorf("its root at home: %s", out)
+		d.until("refused at home", func() bool { return home.sts(kept, "GetCallerIdentity").code() == "InvalidClientTokenId" })
+		if r := issue(away, admin, second, "s"); r.code() != "RegionDisabledException" || r.status != 403 {
+			t.Errorf("a role of it: %d %s", r.status, r.body)
 		}
-		if out, err := away.aws(admin, whoami...); err != nil {
-			t.Errorf("the first account: %s", out)
-		}
+		good("its root at home", home, root)
+		good("the first account", away, admin)
 	})
 	t.Run("STS is deactivated in a Region that is enabled by default", func(t *testing.T) {
 		west := d.regional(1).in(t)
 		d.holdfast("account", "region", "disable", "eu-west-1")
-		d.until("deactivated", func() bool { _, err := west.aws(admin, assume(first, "r")...); return err != nil })
-		out, err := west.aws(admin, assume(first, "r")...)
-		refused("a role", "RegionDisabledException", out, err)
-		if out, err := west.aws(admin, whoami...); err != nil {
-			t.Errorf("whoever has credentials: %s", out)
-		}
-		west.made(west.global().sts(admin, "AssumeRole", "RoleArn", "arn:aws:iam::"+first+":role/r", "RoleSessionName", "global"))
+		d.until("deactivated", func() bool { return issue(west, admin, first, "r").code() == "RegionDisabledException" })
+		good("whoever has credentials", west, admin)
+		session(west.global(), admin, first, "r")
 		d.holdfast("account", "region", "enable", "eu-west-1")
-		d.until("activated", func() bool { _, err := west.aws(admin, assume(first, "r")...); return err == nil })
+		d.until("activated", func() bool { return issue(west, admin, first, "r").status == 200 })
 	})
 }
