@@ -170,7 +170,7 @@ func (c *Control) openStore(ctx context.Context) (*store.Etcd, error) {
 		return nil, err
 	}
 	c.store = kv
-	c.hub = &feed.Hub{Now: clock, Heartbeat: c.heartbeat, Refresh: c.refresh, Lineages: feed.Successions{Succeeded: c.succeeded, HandUp: c.handUp}}
+	c.hub = &feed.Hub{Now: clock, Heartbeat: c.heartbeat, Refresh: c.refresh, Lineages: feed.Successions{Succeeded: c.succeeded, HandUp: c.handedUp}}
 	floor := c.Config.FloorBytes
 	if floor == 0 {
 		floor = defaultFloor

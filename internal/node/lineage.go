@@ -183,7 +183,7 @@ func (c *Control) handUpFiles(ctx context.Context) {
 	for _, name := range names {
 		of, d, batches, err := lineage.ReadSurplus(name)
 		if err == nil {
-			_, err = c.handUp(ctx, "a file", of, d, batches)
+			_, err = c.handUp(ctx, "a file", of, d, batches, false)
 		}
 		if errors.Is(err, store.ErrMoved) || errors.Is(err, store.ErrUnavailable) {
 			return // another node's to do, or later
@@ -213,10 +213,16 @@ type handed struct {
 // maxListed bounds how many lost changes one audit record lists.
 const maxListed = 1000
 
+// handedUp takes the surplus of a node that waits for it: with whoever it follows,
+// which takes over for it. It could try long for the one that sequences.
+func (c *Control) handedUp(ctx context.Context, node, of string, d record.Descent, batches []*record.Batch) (uint64, error) {
+	return c.handUp(ctx, node, of, d, batches, true)
+}
+
 // handUp takes what somebody of another lineage had after the common prefix:
 // what it took away is denied, the rest is listed in the audit. It can be handed
 // up again, and by others.
-func (c *Control) handUp(ctx context.Context, from, of string, d record.Descent, batches []*record.Batch) (uint64, error) {
+func (c *Control) handUp(ctx context.Context, from, of string, d record.Descent, batches []*record.Batch, insist bool) (uint64, error) {
 	v := c.writer.View()
 	for _, s := range d {
 		if err := s.Verify(v); err != nil {
@@ -250,10 +256,10 @@ func (c *Control) handUp(ctx context.Context, from, of string, d record.Descent,
 	}
 	c.Log.Warn("surplus handed up: what it took away is denied, the rest is listed in the audit", "from", from, "lineage", of, "first", word.First, "last", word.Last,
 		"denials", len(s.Denials), "lost", len(s.Lost))
-	return c.commitSurplus(ctx, &word, s)
+	return c.commitSurplus(ctx, &word, s, insist)
 }
 
-func (c *Control) commitSurplus(ctx context.Context, word *handed, s *lineage.Surplus) (uint64, error) {
+func (c *Control) commitSurplus(ctx context.Context, word *handed, s *lineage.Surplus, insist bool) (uint64, error) {
 	groups := s.Groups(denialsGroup)
 	if len(groups) == 0 {
 		groups = append(groups, func(record.Tx) error { return nil }) // it is in the audit all the same
@@ -264,7 +270,7 @@ func (c *Control) commitSurplus(ctx context.Context, word *handed, s *lineage.Su
 		if err != nil {
 			return 0, err
 		}
-		o := c.writer.Do(ctx, store.Call{Reduces: true, Apply: func(tx record.Tx, _ time.Time, _ uint64) ([]byte, error) {
+		o := c.writer.Do(ctx, store.Call{Reduces: true, Insist: insist, Apply: func(tx record.Tx, _ time.Time, _ uint64) ([]byte, error) {
 			if err := do(tx); err != nil {
 				return nil, err
 			}

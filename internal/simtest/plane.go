@@ -21,13 +21,13 @@ type plane struct {
 	controls []*control
 	history  history
 
-	fork   *fork    // that it goes on from; nil: it is the first
-	shown  [][]byte // successors, in its nodes' directories
-	down   bool     // its nodes are stopped
-	gone   bool     // for good, with their disks
-	ended  bool     // its log says that it has a successor
-	left   bool     // it has left what its successor does not have,
-	handed bool     // which has been handed up
+	fork     *fork    // that it goes on from; nil: it is the first
+	shown    [][]byte // successors, in its nodes' directories
+	down     bool     // its nodes are stopped
+	gone     bool     // for good, with their disks
+	ended    bool     // its log says that it has a successor
+	left     bool     // it has left what its successor does not have,
+	handedTo *plane   // which has been handed up
 }
 
 // newPlane makes a control plane that has not begun. Its nodes have the names of

@@ -322,18 +322,18 @@ func (p *plane) leave(d record.Descent, s *record.Successor, retired uint64) {
 	p.left = true
 	var bring func()
 	bring = func() {
-		c := p.w.newest().anyControl()
-		if !c.up || c.frozen > p.w.now || c.machine == nil {
-			p.w.after(200*time.Millisecond, bring)
+		to := p.w.newest()
+		if p.handedTo != nil {
 			return
 		}
-		c.handUp(p.lineage, d, batches, func(err error, _ uint64) {
-			if err != nil {
-				p.w.after(200*time.Millisecond, bring)
-				return
-			}
-			p.handed = true
-		})
+		if c := to.anyControl(); c.up && c.frozen <= p.w.now {
+			c.handUp(p.lineage, d, batches, false, func(err error, _ uint64) {
+				if err == nil {
+					p.handedTo = to
+				}
+			})
+		}
+		p.w.after(time.Second, bring) // the file is there until it is done
 	}
 	p.w.after(p.w.between(200*time.Millisecond, 2*time.Second), bring)
 }

@@ -37,6 +37,7 @@ type region struct {
 	served   uint64                     // the highest index that it ever served
 	floor    int64
 	files    [][]byte // successors that its directory shows it
+	forgot   bool     // what it served last, with its disk copy
 	copyLost bool     // its disk copy, which it had
 	hood     hood
 	own      own
@@ -138,8 +139,11 @@ func (r *region) later(d time.Duration, do func()) {
 }
 
 func (r *region) step(event any) {
-	beat := r.machine.Beat()
+	beat, floor := r.machine.Beat(), r.machine.Floor()
 	out := r.machine.Step(event, r.clock.wall())
+	if now := r.machine.Floor(); now.After(floor) && now.After(r.clock.wall().Add(5*time.Minute)) {
+		r.w.fail("Floor: %s raises its floor to %v, far ahead of its clock", r.id, now)
+	}
 	if e, ok := event.(replica.Received); ok && r.machine.Beat() > beat && e.Down.GetHeartbeat() != nil {
 		r.hood.beat = e.Down.GetHeartbeat()
 	}
@@ -416,10 +420,12 @@ func (r *region) serve(v *view.View, batch []byte) {
 	case old == v.Head.Lineage && at < r.served:
 		w.fail("Monotonic: %s serves %d and has served %d", r.id, at, r.served)
 	case old != "" && old != v.Head.Lineage:
-		r.goesOver(v)
+		if !r.forgot { // else it cannot know what it refused
+			r.goesOver(v)
+		}
 		r.served = 0
 	}
-	r.lineage = v.Head.Lineage
+	r.lineage, r.forgot = v.Head.Lineage, false
 	if _, got := r.disk.end(); got < at {
 		w.fail("Durable: %s serves %d with %d on its disk", r.id, at, got)
 	}

@@ -23,11 +23,11 @@ type shape struct {
 }
 
 var shapes = []shape{
-	{"small world", 700, 3, []int{3, 1}, 3, 0},
+	{"small world", 800, 3, []int{3, 1}, 3, 0},
 	{"world of one control node", 80, 1, []int{2, 1}, 3, 0},
-	{"middle world", 130, 3, []int{3, 3}, 8, 0},
-	{"whole world", 40, 3, []int{3, 3, 3}, 32, 0},
-	{"world of sixty days", 50, 3, []int{3, 2}, 3, 12},
+	{"middle world", 60, 3, []int{3, 3}, 8, 0},
+	{"whole world", 20, 3, []int{3, 3, 3}, 32, 0},
+	{"world of sixty days", 40, 3, []int{3, 2}, 3, 12},
 }
 
 // draw has the seed choose.

@@ -77,7 +77,7 @@ func (s *surplus) take(n *conn, batch []byte, last bool) {
 		return
 	}
 	c.w.seen["surplus handed up"]++
-	c.handUp(s.lineage, s.known, s.batches, func(err error, index uint64) {
+	c.handUp(s.lineage, s.known, s.batches, true, func(err error, index uint64) {
 		c.w.note("%s hands up %d commits: %d %v", n.region.id, len(s.batches), index, err)
 		if err != nil {
 			c.w.cut(n)
@@ -88,7 +88,7 @@ func (s *surplus) take(n *conn, batch []byte, last bool) {
 }
 
 // handUp has what was taken away in a surplus denied here.
-func (c *control) handUp(of string, d record.Descent, batches []*record.Batch, then func(error, uint64)) {
+func (c *control) handUp(of string, d record.Descent, batches []*record.Batch, insist bool, then func(error, uint64)) {
 	v := c.machine.View()
 	own, err := record.DescentOf(v)
 	if err != nil {
@@ -119,17 +119,17 @@ func (c *control) handUp(of string, d record.Descent, batches []*record.Batch, t
 	if len(groups) == 0 {
 		groups = append(groups, func(record.Tx) error { return nil })
 	}
-	c.commitAll(groups, then)
+	c.commitAll(groups, insist, then)
 }
 
 // commitAll commits one after the other.
-func (c *control) commitAll(groups []func(record.Tx) error, then func(error, uint64)) {
-	c.internal("surplus", false, groups[0], func(err error, index uint64) {
+func (c *control) commitAll(groups []func(record.Tx) error, insist bool, then func(error, uint64)) {
+	c.internal("surplus", insist, groups[0], func(err error, index uint64) {
 		if err != nil || len(groups) == 1 {
 			then(err, index)
 			return
 		}
-		c.commitAll(groups[1:], then)
+		c.commitAll(groups[1:], insist, then)
 	})
 }
 
@@ -208,7 +208,7 @@ func (r *region) offer(from uint64) {
 // loseCopy takes a node's disk copy away.
 func (r *region) loseCopy() {
 	r.disk = disk{successors: r.disk.successors, floor: r.disk.floor}
-	r.copyLost, r.lineage, r.w.changed = true, "", true
+	r.copyLost, r.forgot, r.w.changed = true, true, true
 }
 
 // goesOver holds what must be so when a node serves another lineage than before:
@@ -251,11 +251,11 @@ func (w *world) settledLineages(v *view.View) {
 		if !p.gone && !p.ended {
 			w.fail("Settled: %s still takes writes", p.lineage)
 		}
-		if p.left && !p.handed {
+		if p.left && p.handedTo == nil {
 			w.fail("Settled: what %s has left is not handed up", p.lineage)
 		}
-		if !p.handed {
-			continue
+		if p.handedTo != w.newest() {
+			continue // a control plane took it that is lost in its turn
 		}
 		for _, d := range p.history.gone {
 			if !refused(v, d.key) {
