@@ -9,7 +9,7 @@ import (
 )
 
 // The machines have no goroutines, so that the race detector finds nothing here:
-// `make test` runs a few seeds with it and 2,000 without (scripts/test.sh).
+// `make test` runs a few seeds with it and more without (scripts/test.sh).
 var (
 	seeds = flag.Int("seeds", 40, "how many seeds to run")
 	first = flag.Uint64("first", 1, "the first seed")
