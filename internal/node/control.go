@@ -101,6 +101,8 @@ func (c *Control) Run(ctx context.Context) error {
 	group.Go(func() error { return c.markKnown(ctx) })
 	group.Go(func() error { return c.renewKeys(ctx) })
 	group.Go(func() error { return c.tendMembers(ctx) })
+	group.Go(func() error { return c.tendFile(ctx) })
+	group.Go(func() error { return c.tendHistory(ctx) })
 	if err := c.serve(ctx, group); err != nil {
 		return err
 	}
@@ -154,15 +156,16 @@ const probeEach = 200 * time.Millisecond
 // openStore opens the store where the configuration has it: a lone embedded
 // member, one of several, or somebody else's cluster.
 func (c *Control) openStore(ctx context.Context) (*store.Etcd, error) {
-	quota := c.Config.QuotaBytes
-	if quota == 0 {
-		quota = store.DefaultQuota
-	}
 	var kv *store.Etcd
 	var err error
 	if len(c.Config.EtcdEndpoints) > 0 {
-		kv, err = store.OpenExternal(ctx, store.ExternalConfig{Endpoints: c.Config.EtcdEndpoints, CA: c.Config.EtcdCA, Cert: c.Config.EtcdCert, Key: c.Config.EtcdKey})
+		kv, err = store.OpenExternal(ctx, store.ExternalConfig{Endpoints: c.Config.EtcdEndpoints, CA: c.Config.EtcdCA, Cert: c.Config.EtcdCert, Key: c.Config.EtcdKey,
+			Quota: c.Config.QuotaBytes, Log: c.Log})
 	} else {
+		quota := c.Config.QuotaBytes
+		if quota == 0 {
+			quota = store.DefaultQuota
+		}
 		kv, err = store.OpenMember(ctx, store.MemberConfig{Dir: filepath.Join(c.Config.Dir, "etcd"), Run: c.Config.Run, Quota: quota, Log: c.Log,
 			Name: c.keys.ID, Peers: c.Config.EtcdMembers, Joining: hasJoined(c.Config), CA: c.Config.EtcdCA, Cert: c.Config.EtcdCert, Key: c.Config.EtcdKey})
 	}
@@ -177,7 +180,7 @@ func (c *Control) openStore(ctx context.Context) (*store.Etcd, error) {
 	}
 	head := c.keys.HeadKey() // once: to derive it costs as much as to sign
 	c.writer = &store.Writer{KV: measured{kv, c.metrics}, Node: c.keys.ID, Sign: func(h *record.Head) { h.Sign(head) }, Now: clock, Log: c.Log,
-		LogBytes: quota / 4, Floor: uint64(floor), Free: func() uint64 { return freeBytes(c.Config.Dir) }, OnCommit: c.committed, Audited: c.audit.files.Index}
+		LogBytes: kv.Quota() / 4, Floor: uint64(floor), Free: func() uint64 { return freeBytes(c.Config.Dir) }, OnCommit: c.committed, Audited: c.audit.files.Index}
 	if len(c.Config.EtcdMembers) > 0 || len(c.Config.EtcdEndpoints) > 0 {
 		c.writer.Probe = probeEach
 	}

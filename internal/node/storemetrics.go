@@ -14,6 +14,7 @@ var fromStore = []string{
 	"etcd_disk_backend_commit_duration_seconds",
 	"etcd_disk_wal_fsync_duration_seconds",
 	"etcd_mvcc_db_total_size_in_bytes",
+	"etcd_mvcc_db_total_size_in_use_in_bytes",
 	"etcd_server_has_leader",
 	"etcd_server_leader_changes_seen_total",
 	"etcd_server_quota_backend_bytes",

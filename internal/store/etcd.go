@@ -36,7 +36,11 @@ const (
 type Etcd struct {
 	server *embed.Etcd // nil: external
 	client *clientv3.Client
+	quota  int64
 }
+
+// Quota is how large the store's file may become.
+func (e *Etcd) Quota() int64 { return e.quota }
 
 // Stopped yields when the embedded member ends by itself: an error of its disk.
 // The process must end with it.

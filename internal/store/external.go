@@ -3,83 +3,130 @@ package store
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net"
+	"os"
 	"strings"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
-	"go.etcd.io/etcd/client/pkg/v3/transport"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 )
 
-// What a group may need of an external cluster, whose defaults are 128
-// operations and 1.5 MiB.
-const (
-	needTxnOps  = maxTxnOps
-	needRequest = 12 << 20
-	dialTimeout = 5 * time.Second
-)
+// dialTimeout bounds what is asked of one member at the start.
+const dialTimeout = 5 * time.Second
 
-// ExternalConfig names a cluster that somebody else runs. Without CA there is
-// no TLS.
+// ExternalConfig names a cluster that somebody else runs, for Holdfast alone.
+// Without CA there is no TLS.
 type ExternalConfig struct {
 	Endpoints     []string // URLs
 	CA, Cert, Key string
+	// Quota is how much of the cluster's own quota this store may take; 0: all of
+	// it, DefaultQuota at most.
+	Quota int64
+	Log   *slog.Logger
 }
 
-// OpenExternal connects to an external cluster and asks whether its limits are
-// wide enough.
+// OpenExternal connects to an external cluster, once each member that can be
+// reached has shown that its limits are wide enough.
 func OpenExternal(ctx context.Context, c ExternalConfig) (*Etcd, error) {
-	var conf *tls.Config
 	if c.CA != "" {
-		var err error
-		if conf, err = (transport.TLSInfo{CertFile: c.Cert, KeyFile: c.Key, TrustedCAFile: c.CA}).ClientConfig(); err != nil {
-			return nil, fmt.Errorf("store: certificates for etcd: %w", err)
+		if _, err := c.tls(); err != nil {
+			return nil, err
 		}
-		conf.MinVersion = tls.VersionTLS12
 	}
-	client, err := clientv3.New(clientv3.Config{Endpoints: c.Endpoints, TLS: conf, Logger: zap.NewNop(), DialTimeout: dialTimeout,
-		DialKeepAliveTime: 5 * time.Second, DialKeepAliveTimeout: 2 * time.Second, MaxCallSendMsgSize: maxRequest, MaxCallRecvMsgSize: 1 << 30})
+	quota, err := c.examine(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("store: etcd at %s: %w", strings.Join(c.Endpoints, ", "), err)
+		return nil, err
 	}
-	e := &Etcd{client: client}
-	if err := e.checkLimits(ctx); err != nil {
-		return nil, errors.Join(err, e.Close())
+	client, err := c.dial(c.Endpoints...)
+	if err != nil {
+		return nil, err
 	}
-	return e, nil
+	return &Etcd{client: client, quota: quota}, nil
 }
 
-// checkLimits sends a transaction as large as a group may be, whose condition
-// does not hold: it changes nothing.
-func (e *Etcd) checkLimits(ctx context.Context) error {
-	short, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	never := clientv3.Compare(clientv3.CreateRevision(keyHead), "=", -1)
-	many := make([]clientv3.Op, needTxnOps)
-	for i := range many {
-		many[i] = clientv3.OpGet(fmt.Sprint("/hf/limit/", i))
+func (c *ExternalConfig) dial(endpoints ...string) (*clientv3.Client, error) {
+	conf := clientv3.Config{Endpoints: endpoints, Logger: zap.NewNop(), DialTimeout: dialTimeout,
+		DialKeepAliveTime: 5 * time.Second, DialKeepAliveTimeout: 2 * time.Second, MaxCallSendMsgSize: maxRequest, MaxCallRecvMsgSize: 1 << 30}
+	if c.CA != "" {
+		conf.DialOptions = []grpc.DialOption{grpc.WithTransportCredentials(c.credentials())}
 	}
-	_, err := e.client.Txn(short).If(never).Then(many...).Commit()
-	if errors.Is(err, rpctypes.ErrTooManyOps) {
-		return fmt.Errorf("store: etcd allows too few operations a transaction: start it with --max-txn-ops=%d", needTxnOps)
-	}
+	client, err := clientv3.New(conf)
 	if err != nil {
-		return fmt.Errorf("store: ask etcd for its limit on operations: %w", err)
+		return nil, fmt.Errorf("store: etcd at %s: %w", strings.Join(endpoints, ", "), err)
 	}
-	long, cancel := context.WithTimeout(ctx, 4*dialTimeout)
-	defer cancel()
-	large := clientv3.OpPut("/hf/limit", strings.Repeat("x", needRequest))
-	_, err = e.client.Txn(long).If(never).Then(large).Commit()
-	if errors.Is(err, rpctypes.ErrRequestTooLarge) || status.Code(err) == codes.ResourceExhausted {
-		return fmt.Errorf("store: etcd allows too small requests: start it with --max-request-bytes=%d", maxRequest)
+	return client, nil
+}
+
+func (c *ExternalConfig) credentials() credentials.TransportCredentials {
+	if c.CA == "" {
+		return insecure.NewCredentials()
 	}
+	return &fromFiles{credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12}), c}
+}
+
+// tls is what the files say now.
+func (c *ExternalConfig) tls() (*tls.Config, error) {
+	own, err := tls.LoadX509KeyPair(c.Cert, c.Key)
 	if err != nil {
-		return fmt.Errorf("store: ask etcd for its limit on requests: %w", err)
+		return nil, fmt.Errorf("store: the certificate for etcd in %s and its key in %s: %w", c.Cert, c.Key, err)
 	}
-	return nil
+	authority, err := os.ReadFile(c.CA)
+	if err != nil {
+		return nil, fmt.Errorf("store: the authority of etcd's certificates: %w", err)
+	}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{own}, RootCAs: x509.NewCertPool()}
+	if !conf.RootCAs.AppendCertsFromPEM(authority) {
+		return nil, fmt.Errorf("store: %s holds no certificate of an authority", c.CA)
+	}
+	return conf, nil
+}
+
+// fromFiles reads a client's certificate and its authorities anew at each
+// handshake: files that are replaced are taken up without a restart.
+type fromFiles struct {
+	credentials.TransportCredentials
+	c *ExternalConfig
+}
+
+// ClientHandshake implements credentials.TransportCredentials.
+func (f *fromFiles) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	conf, err := f.c.tls()
+	if err != nil {
+		return nil, nil, err
+	}
+	return credentials.NewTLS(conf).ClientHandshake(ctx, authority, conn)
+}
+
+// Clone implements credentials.TransportCredentials.
+func (f *fromFiles) Clone() credentials.TransportCredentials {
+	return &fromFiles{f.TransportCredentials.Clone(), f.c}
+}
+
+// HistoryKept is how many revisions of etcd's a cluster keeps beside the newest:
+// enough to read the whole state at one of them.
+const HistoryKept = 1000
+
+// Forget drops etcd's own older revisions but for the newest ones: of an external
+// cluster, since an embedded member does so by itself.
+func (e *Etcd) Forget(ctx context.Context, keep int64) error {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	resp, err := e.client.Get(ctx, keyHead)
+	if err != nil || resp.Header.Revision <= keep {
+		return err
+	}
+	_, err = e.client.Compact(ctx, resp.Header.Revision-keep)
+	if errors.Is(err, rpctypes.ErrCompacted) { // by the cluster's own settings
+		return nil
+	}
+	return err
 }

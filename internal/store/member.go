@@ -87,7 +87,7 @@ func OpenMember(ctx context.Context, c MemberConfig) (*Etcd, error) {
 		e.Close()
 		return nil, fmt.Errorf("store: etcd in %s did not serve within %s: a majority of its members is needed", c.Dir, startTimeout)
 	}
-	kv := &Etcd{server: e, client: v3client.New(e.Server)}
+	kv := &Etcd{server: e, client: v3client.New(e.Server), quota: c.Quota}
 	if len(c.Peers) > 0 {
 		if err := kv.adopt(ctx, cfg.AdvertisePeerUrls[0].String()); err != nil {
 			return nil, errors.Join(fmt.Errorf("store: tell the cluster where member %s listens: %w", c.Name, err), kv.Close())
@@ -103,6 +103,7 @@ func (c *MemberConfig) settings() (*embed.Config, error) {
 	cfg.SnapshotCount, cfg.SnapshotCatchUpEntries = snapshotCount, snapshotCatchUp
 	cfg.MaxTxnOps, cfg.MaxRequestBytes = maxTxnOps, maxRequest
 	cfg.QuotaBackendBytes = c.Quota
+	cfg.BootstrapDefragThresholdMegabytes = uint(max(1, c.Quota/leastFreed>>20))
 	cfg.AutoCompactionMode, cfg.AutoCompactionRetention = "revision", "1000"
 	cfg.UnsafeNoFsync = failpoint.On(failpoint.NoFsync)
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())

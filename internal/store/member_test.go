@@ -42,7 +42,9 @@ type cluster struct {
 	members []*store.Etcd
 }
 
-func newCluster(t *testing.T) *cluster {
+func newCluster(t *testing.T) *cluster { return newClusterOf(t, store.DefaultQuota) }
+
+func newClusterOf(t *testing.T, quota int64) *cluster {
 	t.Helper()
 	run, err := os.MkdirTemp("", "hf")
 	if err != nil {
@@ -63,7 +65,7 @@ func newCluster(t *testing.T) *cluster {
 		if err := store.IssueMember(file("ca.crt"), file("ca.key"), file(name+".crt"), file(name+".key"), name, "127.0.0.1", time.Now()); err != nil {
 			t.Fatal(err)
 		}
-		c.configs = append(c.configs, store.MemberConfig{Dir: file(name), Run: run, Quota: store.DefaultQuota, Log: quiet(),
+		c.configs = append(c.configs, store.MemberConfig{Dir: file(name), Run: run, Quota: quota, Log: quiet(),
 			Name: name, Peers: peers, CA: file("ca.crt"), Cert: file(name + ".crt"), Key: file(name + ".key")})
 	}
 	c.open(0, 1, 2)
@@ -173,4 +175,44 @@ func TestAnExternalClusterWithNarrowLimitsIsRefusedWithTheFlagToSet(t *testing.T
 			t.Errorf("%s: %v", flag, err)
 		}
 	}
+}
+
+func TestAnExternalClusterThatCannotBeUsedIsRefusedWithOneSentence(t *testing.T) {
+	wide := func(cfg *embed.Config) {
+		cfg.MaxTxnOps, cfg.MaxRequestBytes, cfg.QuotaBackendBytes = 4096, 16<<20, 1<<30
+	}
+	good := external(t, wide)
+	other := external(t, wide) // of another authority
+	kv, err := store.OpenExternal(context.Background(), good)
+	if err != nil || kv.Quota() != 1<<30 {
+		t.Fatalf("%v %+v", err, kv)
+	}
+	kv.Close()
+	if kv, err = store.OpenExternal(context.Background(), with(good, func(c *store.ExternalConfig) { c.Endpoints = append([]string{"https://127.0.0.1:1"}, c.Endpoints...) })); err != nil {
+		t.Errorf("one member that is down stops the start: %v", err)
+	} else {
+		kv.Close()
+	}
+	for want, c := range map[string]store.ExternalConfig{
+		"did not issue":                    with(good, func(c *store.ExternalConfig) { c.CA = other.CA }),
+		"refuses the certificate in ":      with(good, func(c *store.ExternalConfig) { c.Cert, c.Key = other.Cert, other.Key }),
+		"does not match":                   with(good, func(c *store.ExternalConfig) { c.Key = other.Key }),
+		"holds no certificate":             with(good, func(c *store.ExternalConfig) { c.CA = c.Key }),
+		"no such file":                     with(good, func(c *store.ExternalConfig) { c.Cert += "x" }),
+		"cannot be reached":                with(good, func(c *store.ExternalConfig) { c.Endpoints = []string{"https://127.0.0.1:1"} }),
+		"--quota-backend-bytes=2147483648": with(good, func(c *store.ExternalConfig) { c.Quota = 2 << 30 }),
+	} {
+		kv, err := store.OpenExternal(context.Background(), c)
+		if err == nil {
+			kv.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+func with(c store.ExternalConfig, change func(*store.ExternalConfig)) store.ExternalConfig {
+	change(&c)
+	return c
 }

@@ -1,0 +1,76 @@
+package node
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
+	"github.com/holdfast-iam/holdfast/internal/store"
+)
+
+const (
+	fileEach   = 10 * time.Second // how often the store's file is looked at
+	forgetEach = 5 * time.Minute  // as etcd itself does with --auto-compaction-mode=revision
+)
+
+// tendFile writes the file of this node's member anew when most of it is free:
+// while it is this member's turn, its clock is believed and all others answer.
+func (c *Control) tendFile(ctx context.Context) error {
+	names := slices.Sorted(maps.Keys(c.Config.EtcdMembers))
+	own, alone := slices.Index(names, c.keys.ID), len(names) < 2
+	for ctx.Err() == nil {
+		sleep(ctx, fileEach)
+		if err := c.store.Disarm(ctx); err != nil && ctx.Err() == nil {
+			c.Log.Warn("the store's alarms", "error", err)
+		}
+		if !c.store.Fragmented(alone) || !alone && !(store.Turn(clock(), own, len(names)) && c.clock.judge() == nil && c.allAnswer(ctx)) {
+			continue
+		}
+		begun := clock()
+		freed, err := c.store.Defragment(ctx)
+		if err != nil {
+			c.Log.Error("defragment the store", "error", err)
+			continue
+		}
+		c.Log.Info("the store's file was written anew", "freedBytes", freed, "seconds", clock().Sub(begun).Seconds())
+	}
+	return nil
+}
+
+// allAnswer says whether every other control-plane node answers, and with it its
+// member: this one's pause must not be the majority's.
+func (c *Control) allAnswer(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, clockEach)
+	defer cancel()
+	var all sync.WaitGroup
+	answers := make(chan bool, len(c.controls.conns))
+	for _, conn := range c.controls.conns {
+		all.Go(func() {
+			_, err := peerpb.NewControlClient(conn).Clock(ctx, &peerpb.ClockRequest{})
+			answers <- err == nil
+		})
+	}
+	all.Wait()
+	close(answers)
+	for ok := range answers {
+		if !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// tendHistory has an external cluster forget its older revisions: whether it
+// does so by itself cannot be asked.
+func (c *Control) tendHistory(ctx context.Context) error {
+	for len(c.Config.EtcdEndpoints) > 0 && c.sequencing(ctx, tendPause) {
+		if err := c.store.Forget(ctx, store.HistoryKept); err != nil && ctx.Err() == nil {
+			c.Log.Warn("compact the store's history", "error", err)
+		}
+		sleep(ctx, forgetEach)
+	}
+	return nil
+}
