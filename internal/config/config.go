@@ -100,7 +100,8 @@ type Config struct {
 	EtcdCA        string   `json:"etcdCA,omitempty"`
 	EtcdCert      string   `json:"etcdCert,omitempty"`
 	EtcdKey       string   `json:"etcdKey,omitempty"`
-	// QuotaBytes limits the store; 0 means 4 GiB.
+	// QuotaBytes limits the store; 0 means 4 GiB, of somebody else's cluster its
+	// own quota and 4 GiB at most.
 	QuotaBytes int64 `json:"quotaBytes,omitempty"`
 	// FloorBytes is the free disk space below which writes are refused;
 	// 0 means 256 MiB.
