@@ -21,10 +21,12 @@ const (
 func (c *Control) tendFile(ctx context.Context) error {
 	names := slices.Sorted(maps.Keys(c.Config.EtcdMembers))
 	own, alone := slices.Index(names, c.keys.ID), len(names) < 2
-	for ctx.Err() == nil {
-		sleep(ctx, fileEach)
-		if err := c.store.Disarm(ctx); err != nil && ctx.Err() == nil {
-			c.Log.Warn("the store's alarms", "error", err)
+	for asked := false; ctx.Err() == nil; sleep(ctx, fileEach) {
+		if !asked || c.store.NearQuota() {
+			err := c.store.Disarm(ctx)
+			if asked = err == nil; err != nil && ctx.Err() == nil {
+				c.Log.Warn("the store's alarms", "error", err)
+			}
 		}
 		if !c.store.Fragmented(alone) || !alone && !(store.Turn(clock(), own, len(names)) && c.clock.judge() == nil && c.allAnswer(ctx)) {
 			continue

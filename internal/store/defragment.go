@@ -54,16 +54,23 @@ func (e *Etcd) Defragment(ctx context.Context) (int64, error) {
 	return before - after, e.Disarm(ctx)
 }
 
-// Disarm takes back the alarms of members that were full, once this one has
-// room again: etcd would refuse every write for good.
+// NearQuota says whether the member's file has little room left.
+func (e *Etcd) NearQuota() bool {
+	size, _ := e.File()
+	return size > e.quota/leastFreed*(leastFreed-1)
+}
+
+// Disarm takes back this member's alarm that it was full, once it has room again:
+// etcd would refuse every write for good. To ask for alarms is an entry of etcd's
+// log, with which a file that takes no writes counts what has become free in it.
 func (e *Etcd) Disarm(ctx context.Context) error {
-	if e.server == nil || e.server.Server.Backend().Size() > e.quota/leastFreed*(leastFreed-1) {
+	if e.server == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, memberTimeout)
 	defer cancel()
 	all, err := e.client.AlarmList(ctx)
-	if err != nil {
+	if err != nil || e.NearQuota() {
 		return err
 	}
 	var errs []error

@@ -118,7 +118,7 @@ func TestAMemberThatWasFullTakesWritesOnceItsFileIsWrittenAnew(t *testing.T) {
 	if err := kv.Forget(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "fragmented", func() bool { return kv.Fragmented(true) })
+	until(t, "fragmented", func() bool { return kv.Disarm(t.Context()) == nil && kv.Fragmented(true) })
 	if err := kv.Disarm(t.Context()); err != nil || c.commit([]byte("small")) == nil {
 		t.Errorf("a write is taken while the file is as large as its quota: %v", err)
 	}
