@@ -103,7 +103,7 @@ func TestAMemberThatWasFullTakesWritesOnceItsFileIsWrittenAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	kv, err := store.OpenMember(store.MemberConfig{Dir: filepath.Join(dir, "etcd"), Run: dir, Quota: 16 << 20, Log: quiet()})
+	kv, err := store.OpenMember(t.Context(), store.MemberConfig{Dir: filepath.Join(dir, "etcd"), Run: dir, Quota: 16 << 20, Log: quiet()})
 	if err != nil {
 		t.Fatal(err)
 	}
