@@ -2,9 +2,9 @@ package node
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
@@ -19,16 +19,16 @@ const (
 // tendFile writes the file of this node's member anew when most of it is free:
 // while it is this member's turn, its clock is believed and all others answer.
 func (c *Control) tendFile(ctx context.Context) error {
-	names := slices.Sorted(maps.Keys(c.Config.EtcdMembers))
-	own, alone := slices.Index(names, c.keys.ID), len(names) < 2
 	for asked := false; ctx.Err() == nil; sleep(ctx, fileEach) {
+		others := c.otherControls()
+		alone := len(others) == 0
 		if !asked || c.store.NearQuota() {
 			err := c.store.Disarm(ctx)
 			if asked = err == nil; err != nil && ctx.Err() == nil {
 				c.Log.Warn("the store's alarms", "error", err)
 			}
 		}
-		if !c.store.Fragmented(alone) || !alone && !(store.Turn(clock(), own, len(names)) && c.clock.judge() == nil && c.allAnswer(ctx)) {
+		if !c.store.Fragmented(alone) || !alone && !(c.turn(others) && c.clock.judge() == nil && c.allAnswer(ctx, others)) {
 			continue
 		}
 		begun := clock()
@@ -42,27 +42,32 @@ func (c *Control) tendFile(ctx context.Context) error {
 	return nil
 }
 
+// turn says whether it is this node's among the control plane's.
+func (c *Control) turn(others []string) bool {
+	names := append(slices.Clone(others), c.keys.ID)
+	slices.Sort(names)
+	return store.Turn(clock(), slices.Index(names, c.keys.ID), len(names))
+}
+
 // allAnswer says whether every other control-plane node answers, and with it its
 // member: this one's pause must not be the majority's.
-func (c *Control) allAnswer(ctx context.Context) bool {
+func (c *Control) allAnswer(ctx context.Context, others []string) bool {
 	ctx, cancel := context.WithTimeout(ctx, clockEach)
 	defer cancel()
 	var all sync.WaitGroup
-	answers := make(chan bool, len(c.controls.conns))
-	for _, conn := range c.controls.conns {
+	var answered atomic.Int64
+	for _, n := range c.controls.all() {
+		if !slices.Contains(others, n.name) {
+			continue
+		}
 		all.Go(func() {
-			_, err := peerpb.NewControlClient(conn).Clock(ctx, &peerpb.ClockRequest{})
-			answers <- err == nil
+			if _, err := peerpb.NewControlClient(n.conn).Clock(ctx, &peerpb.ClockRequest{}); err == nil {
+				answered.Add(1)
+			}
 		})
 	}
 	all.Wait()
-	close(answers)
-	for ok := range answers {
-		if !ok {
-			return false
-		}
-	}
-	return true
+	return int(answered.Load()) == len(others)
 }
 
 // tendHistory has an external cluster forget its older revisions: whether it
