@@ -1,14 +1,6 @@
 package clocks
 
-import (
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
-	"time"
-)
+import "time"
 
 const (
 	// MaxAhead is how far ahead of the node's own clock a commit time may be to
@@ -54,49 +46,4 @@ func (f *Floor) Due() bool {
 	}
 	f.kept = f.at
 	return true
-}
-
-// maxFloorFile bounds the file of a floor, in bytes.
-const maxFloorFile = 64
-
-// ReadFloor reads the file that WriteFloor wrote; where there is none, the floor
-// is none.
-func ReadFloor(path string) (time.Time, error) {
-	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return time.Time{}, nil
-	}
-	if err != nil {
-		return time.Time{}, err
-	}
-	t, err := time.Parse(time.RFC3339, strings.TrimSpace(string(b[:min(len(b), maxFloorFile)])))
-	if err != nil {
-		return time.Time{}, fmt.Errorf("%s holds no time: the newest commit time that this node had verified is not known", path)
-	}
-	return t, nil
-}
-
-// WriteFloor writes a floor so that the old file or the new one is there whole.
-func WriteFloor(path string, t time.Time) error {
-	tmp := path + ".new"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(t.UTC().Format(time.RFC3339) + "\n")
-	if err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	return errors.Join(err, d.Close())
 }

@@ -1,8 +1,6 @@
 package clocks
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 )
@@ -51,29 +49,5 @@ func TestAFloorIsKeptOnceAMinute(t *testing.T) {
 	var fresh Floor
 	if fresh.Raise(start.Wall, start.Wall); !fresh.Due() || fresh.Due() {
 		t.Error("the first floor is not kept once")
-	}
-}
-
-func TestAFloorsFileIsReadAsItWasWrittenAndABrokenOneSaysSo(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "floor")
-	if at, err := ReadFloor(path); err != nil || !at.IsZero() {
-		t.Fatalf("%s, %v", at, err)
-	}
-	if f := FloorAt(time.Time{}); f.At().UnixMilli() != 0 {
-		t.Errorf("no file: %s", f.At())
-	}
-	if err := WriteFloor(path, start.Wall); err != nil {
-		t.Fatal(err)
-	}
-	if at, err := ReadFloor(path); err != nil || !at.Equal(start.Wall) {
-		t.Fatalf("%s, %v", at, err)
-	}
-	for _, text := range []string{"", "x", "2026-13-01T00:00:00Z", "1764000000"} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := ReadFloor(path); err == nil {
-			t.Errorf("%q was read", text)
-		}
 	}
 }

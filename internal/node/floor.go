@@ -2,11 +2,14 @@ package node
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"path/filepath"
 	"sync/atomic"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/clocks"
+	"github.com/holdfast-iam/holdfast/internal/local"
 )
 
 // floorEach is how often a control-plane node looks at the head's commit time.
@@ -24,8 +27,8 @@ type timeFloor struct {
 
 func newTimeFloor(c *Control) *timeFloor {
 	f := &timeFloor{c: c, path: filepath.Join(c.Config.Dir, "floor")}
-	at, err := clocks.ReadFloor(f.path)
-	if err != nil {
+	var at time.Time
+	if err := local.Read(f.path, &at); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		c.Log.Error("the time floor cannot be read", "error", err)
 	}
 	f.floor = clocks.FloorAt(at)
@@ -59,7 +62,7 @@ func (f *timeFloor) raise() {
 	if !f.floor.Due() {
 		return
 	}
-	if err := clocks.WriteFloor(f.path, f.floor.At()); err != nil {
+	if err := local.Write(f.path, f.floor.At(), 0o600); err != nil {
 		f.c.Log.Error("the time floor is not on the disk: after a restart with a wrong clock it is an older one", "error", err)
 	}
 }

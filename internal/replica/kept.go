@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -41,7 +42,7 @@ func readSuccessors(dir string) ([][]byte, error) {
 	return out, nil
 }
 
-// keep writes successors so that the old file or the new one is there whole.
+// keep makes successors durable.
 func (r *Replica) keep(records [][]byte) error {
 	list := make([]json.RawMessage, len(records))
 	for i, b := range records {
@@ -51,7 +52,13 @@ func (r *Replica) keep(records [][]byte) error {
 	if err != nil {
 		return err
 	}
-	tmp := filepath.Join(r.Dir, successorsFile+".new")
+	return r.replace(successorsFile, b)
+}
+
+// replace writes a file of the disk copy so that the old one or the new one is
+// there whole.
+func (r *Replica) replace(name string, b []byte) error {
+	tmp := filepath.Join(r.Dir, name+".new")
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
@@ -63,10 +70,37 @@ func (r *Replica) keep(records [][]byte) error {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(tmp, filepath.Join(r.Dir, successorsFile)); err != nil {
+	if err := os.Rename(tmp, filepath.Join(r.Dir, name)); err != nil {
 		return err
 	}
 	return syncDir(r.Dir)
+}
+
+// floorFile holds the time floor, as JSON.
+const floorFile = "floor"
+
+// keepFloor makes the floor durable; without it a restart with a wrong clock
+// goes by an older one.
+func (r *Replica) keepFloor(at time.Time) error {
+	b, err := json.Marshal(at)
+	if err != nil {
+		return err
+	}
+	return r.replace(floorFile, b)
+}
+
+// keptFloor is the floor that the disk has. One that cannot be read is none: what
+// raises it next is this node's own clock's word.
+func (r *Replica) keptFloor() (at time.Time) {
+	b, err := os.ReadFile(filepath.Join(r.Dir, floorFile))
+	if err == nil {
+		err = json.Unmarshal(b, &at)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		r.Log.Error("the time floor cannot be read", "error", err)
+		return time.Time{}
+	}
+	return at
 }
 
 // Show tells the replica of successors that came otherwise than on its stream.

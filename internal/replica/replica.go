@@ -18,7 +18,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/holdfast-iam/holdfast/internal/clocks"
 	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/feed"
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -181,7 +180,7 @@ func (r *Replica) show(effect any) {
 	case Ahead:
 		r.Log.Error("a commit time is far ahead of this node's clock; the floor stays", "commit", e.Commit)
 	case KeepFloor:
-		if err := clocks.WriteFloor(filepath.Join(r.Dir, floorFile), e.At); err != nil {
+		if err := r.keepFloor(e.At); err != nil {
 			r.Log.Error("the time floor is not on the disk: after a restart with a wrong clock it is an older one", "error", err)
 		}
 	}
@@ -210,19 +209,6 @@ func (r *Replica) View() *view.View { return r.current.Load() }
 // Floor is the newest verified commit time: nothing that expired before it is
 // accepted.
 func (r *Replica) Floor() time.Time { return time.UnixMilli(r.floor.Load()) }
-
-// floorFile holds the time floor.
-const floorFile = "floor"
-
-// keptFloor is the floor that the disk has. One that cannot be read is none: what
-// raises it next is this node's own clock's word.
-func (r *Replica) keptFloor() time.Time {
-	at, err := clocks.ReadFloor(filepath.Join(r.Dir, floorFile))
-	if err != nil {
-		r.Log.Error("the time floor cannot be read", "error", err)
-	}
-	return at
-}
 
 // Age is how long ago this node last heard of the head.
 func (r *Replica) Age(now time.Time) time.Duration {

@@ -340,6 +340,25 @@ func TestABatchThatDoesNotContinueIsRefused(t *testing.T) {
 	}
 }
 
+func TestTheFloorsFileIsReadAsItWasWrittenAndABrokenOneIsNone(t *testing.T) {
+	r := &Replica{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)}
+	if at := r.keptFloor(); !at.IsZero() {
+		t.Errorf("no file: %s", at)
+	}
+	want := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	if err := r.keepFloor(want); err != nil || !r.keptFloor().Equal(want) {
+		t.Errorf("%v, %s", err, r.keptFloor())
+	}
+	for _, text := range []string{"", "x", `"2026-13-01T00:00:00Z"`, "1764000000"} {
+		if err := os.WriteFile(filepath.Join(r.Dir, floorFile), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if at := r.keptFloor(); !at.IsZero() {
+			t.Errorf("%q is read as %s", text, at)
+		}
+	}
+}
+
 func TestATornTailOfTheBatchLogIsCutOff(t *testing.T) {
 	dir := t.TempDir()
 	l, _, err := openLog(dir)
