@@ -211,6 +211,10 @@ func (p *Promotion) Sign(root ed25519.PrivateKey, operators []*operator.Key) err
 
 // Stage writes the new control plane's directories beside the old ones.
 func (p *Promotion) Stage(root ed25519.PrivateKey) error {
+	calls, err := p.calls()
+	if err != nil {
+		return err
+	}
 	for i, name := range p.Controls {
 		dir := p.staged(name)
 		if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(filepath.Join(dir, lineage.SurplusDir), 0o700)); err != nil {
@@ -222,7 +226,7 @@ func (p *Promotion) Stage(root ed25519.PrivateKey) error {
 		if err := p.stageConfig(i, dir); err != nil {
 			return err
 		}
-		if err := local.Write(filepath.Join(dir, lineage.CallsFile), p.calls(), 0o600); err != nil {
+		if err := local.Write(filepath.Join(dir, lineage.CallsFile), calls, 0o600); err != nil {
 			return err
 		}
 	}
@@ -263,20 +267,19 @@ func (p *Promotion) stageConfig(n int, dir string) error {
 }
 
 // calls are the call ids that the feed carried within the window.
-func (p *Promotion) calls() []store.Inherited {
-	list := []store.Inherited{}
-	if p.Best.Backup {
-		return list
-	}
-	for _, b := range replica.KeptTail(p.dirs[p.Best.Name], &p.Best.View.Head) {
-		for _, r := range b.Records {
-			var public record.Public
-			if json.Unmarshal(r.Public, &public) == nil && public.Call != "" && public.Time > p.Best.View.Head.Time-store.Window.Milliseconds() {
-				list = append(list, store.Inherited{ID: public.Call, Index: public.Index, At: public.Time})
-			}
+func (p *Promotion) calls() ([]store.Inherited, error) {
+	var tails [][]*record.Batch
+	for _, s := range p.Sources {
+		if s.Err == nil && !s.Backup {
+			tails = append(tails, replica.KeptTail(p.dirs[s.Name], &s.View.Head))
 		}
 	}
-	return list
+	records, err := lineage.Calls(&p.Best.View.Head, store.Window, tails...)
+	list := []store.Inherited{}
+	for _, r := range records {
+		list = append(list, store.Inherited{ID: r.Call, Index: r.Index, At: r.Time})
+	}
+	return list, err
 }
 
 // lostNodes are the Region nodes of this directory whose keys are gone with

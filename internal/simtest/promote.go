@@ -109,18 +109,15 @@ func (w *world) choose() (*planned, error) {
 	f.next.Sign(rootKey)
 	w.rooted = w.rooted.With(record.Descent{f.next})
 	f.known = known.With(record.Descent{f.next})
-	for _, b := range replica.Tail(at[best].disk.pieces(), &best.View.Head) {
-		list, err := publics(b)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range list {
-			if r.Call != "" && r.Time > best.View.Head.Time-store.Window.Milliseconds() {
-				f.calls = append(f.calls, store.Inherited{ID: r.Call, Index: r.Index, At: r.Time})
-			}
-		}
+	var tails [][]*record.Batch
+	for _, s := range sources {
+		tails = append(tails, replica.Tail(at[s].disk.pieces(), &s.View.Head))
 	}
-	return f, nil
+	records, err := lineage.Calls(&best.View.Head, store.Window, tails...)
+	for _, r := range records {
+		f.calls = append(f.calls, store.Inherited{ID: r.Call, Index: r.Index, At: r.Time})
+	}
+	return f, err
 }
 
 // publics decodes the records of a batch.
@@ -168,15 +165,17 @@ func (h *history) from(w *world, f *fork) {
 	head := f.view.Head
 	head.Lineage, head.Node, head.Time = f.next.Lineage, "", head.Time+time.Second.Milliseconds()
 	h.at[head.Index], h.heads = 0, []record.Head{head}
+	shared := head.Index // what of an ancestor's history is this one's too
 	for p := w.planeOf(f.next.Parent); p != nil; p = w.planeOf(p.parent()) {
 		for call, index := range p.history.calls {
-			if _, known := h.calls[call]; !known && index <= head.Index {
+			if _, known := h.calls[call]; !known && index <= shared {
 				h.calls[call], h.doing[index] = index, call
 			}
 		}
 		if p.fork == nil {
 			break
 		}
+		shared = min(shared, p.fork.view.Head.Index)
 	}
 	f.view.All(func(e *record.Entry) bool {
 		if e.Key.Kind() == record.Denials.Name {
