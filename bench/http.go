@@ -79,7 +79,7 @@ func httpSection(p *plan) error {
 // process is a server of ours under measurement.
 type process struct {
 	cmd         *exec.Cmd
-	dir         string
+	dir, data   string
 	address     string
 	credentials *local.Credentials
 }
@@ -92,7 +92,7 @@ func (d *process) stop() {
 	}
 }
 
-func startDeployment(p *plan) (*process, error) {
+func startDeployment(p *plan, args ...string) (*process, error) {
 	dir, err := os.MkdirTemp("", "hfb")
 	if err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func startDeployment(p *plan) (*process, error) {
 		}
 	}
 	data, ready := filepath.Join(dir, "data"), filepath.Join(dir, "ready")
-	d := &process{dir: dir, cmd: exec.Command(bin, "up", "--data", data, "--listen", "127.0.0.1:0", "--ready-file", ready)}
+	d := &process{dir: dir, data: data, cmd: exec.Command(bin, append([]string{"up", "--data", data, "--listen", "127.0.0.1:0", "--ready-file", ready}, args...)...)}
 	if err := d.cmd.Start(); err != nil {
 		return nil, err
 	}

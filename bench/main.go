@@ -43,6 +43,9 @@ var sections = []section{
 	{"memory", "5. Memory and start", memorySection},
 	{"decide", "6. Authenticate and authorize in process", decideSection},
 	{"overload", "8. Overload", overloadSection},
+	{"external", "9. Durable updates through an external cluster, 64 clients", externalSection},
+	{"fanout", "10. From a commit to the last node", fanoutSection},
+	{"planes", "11. A node that sequences is lost, a Region is frozen", planesSection},
 }
 
 func main() {
@@ -55,7 +58,12 @@ func main() {
 	flag.StringVar(&p.binary, "holdfast", "", "the holdfast binary (default: built from the module)")
 	flag.StringVar(&p.module, "module", "..", "directory of the main module")
 	serve := flag.Bool("serve-empty", false, "be the floor of the HTTP section: answer every request with a small JSON text")
+	etcd := flag.String("serve-etcd", "", "be a member of the external section's cluster")
 	flag.Parse()
+	if *etcd != "" {
+		fail(serveEtcd(*etcd))
+		return
+	}
 	if *serve {
 		fail(serveEmpty(os.Stdout))
 		return

@@ -104,14 +104,23 @@ type writerOverEtcd struct {
 	commits, calls int // the writer's goroutine counts them
 }
 
-func openWriter(dir string, logBytes int64, now func() time.Time) (*writerOverEtcd, error) {
+func openMember(dir string) (*store.Etcd, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	kv, err := store.OpenMember(context.Background(), store.MemberConfig{Dir: filepath.Join(dir, "etcd"), Run: dir, Quota: store.DefaultQuota, Log: quiet()})
+	return store.OpenMember(context.Background(), store.MemberConfig{Dir: filepath.Join(dir, "etcd"), Run: dir, Quota: store.DefaultQuota, Log: quiet()})
+}
+
+func openWriter(dir string, logBytes int64, now func() time.Time) (*writerOverEtcd, error) {
+	kv, err := openMember(dir)
 	if err != nil {
 		return nil, err
 	}
+	return newWriter(kv, logBytes, now)
+}
+
+// newWriter makes the first commit of a log and runs its writer.
+func newWriter(kv *store.Etcd, logBytes int64, now func() time.Time) (*writerOverEtcd, error) {
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		return nil, err
