@@ -16,12 +16,18 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 )
 
 // dialTimeout bounds what is asked of one member at the start.
 const dialTimeout = 5 * time.Second
+
+// reconnect is how long a member that was lost is left alone: its majority may be
+// back the next second, and gRPC's own pauses grow to two minutes.
+var reconnect = grpc.ConnectParams{MinConnectTimeout: 2 * time.Second,
+	Backoff: backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.3, MaxDelay: 2 * time.Second}}
 
 // ExternalConfig names a cluster that somebody else runs, for Holdfast alone.
 // Without CA there is no TLS.
@@ -56,8 +62,9 @@ func OpenExternal(ctx context.Context, c ExternalConfig) (*Etcd, error) {
 func (c *ExternalConfig) dial(endpoints ...string) (*clientv3.Client, error) {
 	conf := clientv3.Config{Endpoints: endpoints, Logger: zap.NewNop(), DialTimeout: dialTimeout,
 		DialKeepAliveTime: 5 * time.Second, DialKeepAliveTimeout: 2 * time.Second, MaxCallSendMsgSize: maxRequest, MaxCallRecvMsgSize: 1 << 30}
+	conf.DialOptions = []grpc.DialOption{grpc.WithConnectParams(reconnect)}
 	if c.CA != "" {
-		conf.DialOptions = []grpc.DialOption{grpc.WithTransportCredentials(c.credentials())}
+		conf.DialOptions = append(conf.DialOptions, grpc.WithTransportCredentials(c.credentials()))
 	}
 	client, err := clientv3.New(conf)
 	if err != nil {
