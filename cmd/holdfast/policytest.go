@@ -92,6 +92,7 @@ func (p *policyTests) follow(ctx context.Context, files []string, out, words io.
 		for _, name := range read { // before the run, so that a change during it counts
 			seen[name] = stampOf(name)
 		}
+		begun := time.Now()
 		now, err := p.run(files, out)
 		if err != nil && err.Error() != "" {
 			fmt.Fprintln(words, "holdfast: "+err.Error())
@@ -99,7 +100,7 @@ func (p *policyTests) follow(ctx context.Context, files []string, out, words io.
 		read = now
 		for _, name := range now {
 			if _, known := seen[name]; !known {
-				seen[name] = stampOf(name)
+				seen[name] = settled(name, begun)
 			}
 		}
 		changed := ""
@@ -119,6 +120,19 @@ func (p *policyTests) follow(ctx context.Context, files []string, out, words io.
 type stamp struct {
 	changed time.Time
 	size    int64
+}
+
+// clockGrain is more than a file system's clock may be behind the machine's.
+const clockGrain = 2 * time.Second
+
+// settled is the stamp of a file that was read after begun. One that was changed
+// since, or just before, may have been read as it was earlier: it has no stamp, and
+// is read again.
+func settled(name string, begun time.Time) stamp {
+	if s := stampOf(name); s.changed.Before(begun.Add(-clockGrain)) {
+		return s
+	}
+	return stamp{}
 }
 
 func stampOf(name string) stamp {

@@ -24,6 +24,7 @@ var members = []scenario{
 				})
 				s.acked(l, 10)
 				s.clock(0, name)
+				s.until(name+"'s clock believed again", 2*time.Minute, func() bool { n := s.Look(s.ctx)[name]; return n != nil && n.Why == "" })
 			}
 		})
 		s.commitTimes(s.ControlNodes()...)

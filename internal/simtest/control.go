@@ -193,10 +193,11 @@ func (c *control) perform(effects []any) {
 	}
 }
 
-// group asks for the next commit. The process judges its clock as it hands a call
-// in, and asks for the commit at once; here there is time between the two.
+// group asks for the next commit, if the node's clock is believed.
 func (c *control) group() {
-	if c.believed() != nil {
+	if err := c.believed(); err != nil {
+		c.perform(c.machine.Step(store.Doubted{Err: errors.Join(store.ErrUnavailable, err)}, c.clock.wall()))
+		c.perform(c.machine.Step(store.Woken{}, c.clock.wall()))
 		c.later(tickEach, c.group)
 		return
 	}

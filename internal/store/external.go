@@ -48,7 +48,7 @@ func OpenExternal(ctx context.Context, c ExternalConfig) (*Etcd, error) {
 			return nil, err
 		}
 	}
-	quota, err := c.examine(ctx)
+	quota, err := c.patient(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -57,6 +57,25 @@ func OpenExternal(ctx context.Context, c ExternalConfig) (*Etcd, error) {
 		return nil, err
 	}
 	return &Etcd{client: client, quota: quota}, nil
+}
+
+// startPatience is how long a start waits for a cluster that has no leader: it may
+// be choosing one, or be starting itself.
+const startPatience = 30 * time.Second
+
+// patient examines the cluster, again where it had no majority.
+func (c *ExternalConfig) patient(ctx context.Context) (quota int64, err error) {
+	bound, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	for {
+		quota, err = c.examine(ctx) // which took its own time where it failed so
+		if !errors.Is(err, errMajority) || bound.Err() != nil {
+			return quota, err
+		}
+		if c.Log != nil {
+			c.Log.Warn("waiting for a majority of etcd's members", "error", err)
+		}
+	}
 }
 
 func (c *ExternalConfig) dial(endpoints ...string) (*clientv3.Client, error) {

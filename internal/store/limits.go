@@ -29,6 +29,9 @@ const (
 // errLimit says that a member has answered, and will not do.
 var errLimit = errors.New("store: etcd will not do")
 
+// errMajority says that a member answers, and its cluster does not.
+var errMajority = errors.New("has no majority of its members, or does not answer")
+
 // examine asks each member for its version, quota and limits, which are its own
 // flags'. One that cannot be reached may be down; with none there is no start.
 func (c *ExternalConfig) examine(ctx context.Context) (quota int64, err error) {
@@ -155,7 +158,7 @@ func (c *ExternalConfig) explain(endpoint string, err error) error {
 	case has("connection refused", "no route to host", "i/o timeout", "no such host", "network is unreachable"):
 		return fmt.Errorf("store: etcd at %s cannot be reached: %w", endpoint, err)
 	case errors.Is(err, context.DeadlineExceeded), has("request timed out", "no leader", "leader changed"):
-		return fmt.Errorf("store: etcd at %s has no majority of its members, or does not answer: %w", endpoint, err)
+		return fmt.Errorf("store: etcd at %s %w: %w", endpoint, errMajority, err)
 	}
 	return fmt.Errorf("store: ask etcd at %s for its limits: %w", endpoint, err)
 }

@@ -78,6 +78,9 @@ type (
 	Submit struct{ Call *Call }
 	// Group asks for the next commit, when none is in flight.
 	Group struct{}
+	// Doubted refuses the calls that wait: this node's clock is not believed any
+	// more, so it commits nothing, not even a fence.
+	Doubted struct{ Err error }
 	// Committed is a commit's outcome.
 	Committed struct {
 		OK  bool
@@ -183,6 +186,8 @@ func (s *Sequencer) Step(event any, now time.Time) []any {
 		return s.submit(e.Call)
 	case Group:
 		return s.group(now)
+	case Doubted:
+		return s.doubted(e.Err)
 	case Committed:
 		return s.committed(e)
 	case Caught:
@@ -203,6 +208,13 @@ func (s *Sequencer) submit(c *Call) []any {
 	s.queues[c.Account] = append(s.queues[c.Account], c)
 	s.waiting++
 	return nil
+}
+
+func (s *Sequencer) doubted(err error) (out []any) {
+	for c := s.next(); c != nil; c = s.next() {
+		out = append(out, Answer{c, Outcome{Err: err}})
+	}
+	return out
 }
 
 // next takes one call, accounts in turn, so that a busy one delays another by

@@ -319,6 +319,25 @@ func TestTheFormatIsRaisedWhenSomethingNeedsItAndEveryNodeReadsIt(t *testing.T) 
 	}
 }
 
+func TestACallThatWaitsWhileTheClockIsSetIsNotCommittedWithItsTime(t *testing.T) {
+	w := writer(t, &store.Memory{})
+	var looks atomic.Int32
+	w.Clock = func() error {
+		if looks.Add(1) == 2 { // the first is at the call's arrival
+			return errors.New("its clock was set")
+		}
+		return nil
+	}
+	before := w.View().Head
+	running(t, w)
+	if o := w.Do(context.Background(), counter("a")); !errors.Is(o.Err, store.ErrUnavailable) || w.View().Head.Index != before.Index {
+		t.Errorf("%v, at %d after %d", o.Err, w.View().Head.Index, before.Index)
+	}
+	if o := w.Do(context.Background(), counter("a")); o.Err != nil || o.Index != before.Index+1 {
+		t.Errorf("once it is believed: %v at %d", o.Err, o.Index)
+	}
+}
+
 func TestALinearizableReadSeesEveryAcknowledgedWrite(t *testing.T) {
 	w := writer(t, &store.Memory{})
 	running(t, w)

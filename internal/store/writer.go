@@ -219,7 +219,14 @@ func (w *Writer) sequence(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		w.perform(ctx, w.machine.Step(Group{}, w.Now()))
+		now := w.Now() // before it is judged: what is set after that look does not count
+		if err := w.disbelieved(); err != nil {
+			w.perform(ctx, w.machine.Step(Doubted{err}, now))
+			w.perform(ctx, w.machine.Step(Woken{}, now)) // somebody else's commit settles what is in doubt
+			pause(ctx, retryPause)
+			continue
+		}
+		w.perform(ctx, w.machine.Step(Group{}, now))
 		w.trim(ctx)
 	}
 }
@@ -238,17 +245,26 @@ func (w *Writer) drain(ctx context.Context) {
 // submit refuses what the disk has no room for, and everything while this node's
 // clock is not believed; the machine takes the rest.
 func (w *Writer) submit(ctx context.Context, c *Call) {
-	if w.Clock != nil {
-		if err := w.Clock(); err != nil {
-			c.done <- Outcome{Err: fmt.Errorf("%w: this node commits nothing now: %w", ErrUnavailable, err)}
-			return
-		}
+	if err := w.disbelieved(); err != nil {
+		c.done <- Outcome{Err: err}
+		return
 	}
 	if full := w.fullness(); full == 2 || full == 1 && !c.Reduces {
 		c.done <- Outcome{Err: fmt.Errorf("%w: the control plane's disk is almost full, or its audit does not follow", ErrUnavailable)}
 		return
 	}
 	w.perform(ctx, w.machine.Step(Submit{c}, w.Now()))
+}
+
+// disbelieved says why this node may not put its time on a commit, or nil.
+func (w *Writer) disbelieved() error {
+	if w.Clock == nil {
+		return nil
+	}
+	if err := w.Clock(); err != nil {
+		return fmt.Errorf("%w: this node commits nothing now: %w", ErrUnavailable, err)
+	}
+	return nil
 }
 
 // fullness says how full the store is: 0 room, 1 only for what reduces, 2 for
