@@ -2,8 +2,6 @@ package simtest
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -118,19 +116,6 @@ func (w *world) choose() (*planned, error) {
 		f.calls = append(f.calls, store.Inherited{ID: r.Call, Index: r.Index, At: r.Time})
 	}
 	return f, err
-}
-
-// publics decodes the records of a batch.
-func publics(b *record.Batch) (list []record.Public, err error) {
-	first := b.Head.Index - uint64(len(b.Records))
-	for i, r := range b.Records {
-		var p record.Public
-		if err := json.Unmarshal(r.Public, &p); err != nil || p.Index != first+uint64(i)+1 {
-			return nil, errors.Join(err, errors.New("a record is out of order"))
-		}
-		list = append(list, p)
-	}
-	return list, nil
 }
 
 func (p *plane) pins() (list []record.Pin) {
