@@ -377,7 +377,7 @@ func (f *Follower) written(err error, now time.Time) []any {
 	before := f.view
 	f.view = w.next
 	f.settled(before)
-	f.beat = max(f.beat, f.view.Head.Time)
+	f.heardOf(f.view.Head.Time, now)
 	raised := f.raiseFloor(f.view.Head.At(), now)
 	out := append(f.serve(w.batch), raised...)
 	if f.logSize > rewriteAt {
@@ -402,11 +402,16 @@ func (f *Follower) heartbeat(text []byte, now time.Time) ([]any, error) {
 	}
 	var out []any
 	if h.Lineage == v.Head.Lineage && h.Index <= v.Head.Index {
-		f.beat = max(f.beat, h.Time)
+		f.heardOf(h.Time, now)
 		out = f.raiseFloor(h.At(), now)
 	}
 	return append(out, f.acknowledge()...), nil
 }
+
+// heardOf takes the time of a verified word of the head. What is ahead of this
+// node's own clock counts as now: by a clock that was wrong once, every later word
+// would be an old one, and the source silent.
+func (f *Follower) heardOf(at int64, now time.Time) { f.beat = max(f.beat, min(at, now.UnixMilli())) }
 
 // raiseFloor raises the floor to a commit time, unless it is too far ahead of
 // the node's own clock.

@@ -182,6 +182,27 @@ func TestAStartWithAClockOfLongAgoHasTheFloorOfBefore(t *testing.T) {
 	}
 }
 
+func TestAWordOfTheHeadFromAWrongClockDoesNotMakeLaterOnesOld(t *testing.T) {
+	s := newSource(t)
+	f := following(s)
+	now := s.v.Head.At().Add(time.Minute)
+	beat := func(at time.Time) Received {
+		b, err := record.Marshal(record.NewBeat(&s.v.Head, s.v.Head.Node, at, head))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Received{&peerpb.Down{Frame: &peerpb.Down_Heartbeat{Heartbeat: b}}}
+	}
+	f.Step(beat(now.Add(time.Hour)), now)
+	if f.Beat() != now.UnixMilli() {
+		t.Errorf("the word of a clock that is ahead counts %d, now is %d", f.Beat(), now.UnixMilli())
+	}
+	now = now.Add(500 * time.Millisecond)
+	if f.Step(beat(now), now); f.Beat() != now.UnixMilli() {
+		t.Error("the next one is old")
+	}
+}
+
 func TestAFrameDuringAWriteIsRefused(t *testing.T) {
 	s := newSource(t)
 	f := following(s)

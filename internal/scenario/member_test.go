@@ -11,7 +11,25 @@ import (
 
 // members are faults of the store's members: their clocks and their disks.
 var members = []scenario{
-	{id: "S8", name: "the clocks of all three members are an hour apart", shape: zones, bugs: bugs(failpoint.AnyClock), long: true, own: true, do: func(s *run) {
+	{id: "S8", name: "the clock of the node that sequences is an hour ahead, and then an hour back", shape: zones, bugs: bugs(failpoint.AnyClock), long: true, own: true, do: func(s *run) {
+		s.ledger(func(l *drill.Ledger) {
+			for _, offset := range []time.Duration{time.Hour, -time.Hour} {
+				s.acked(l, 10)
+				name, _ := s.Sequencer(s.ctx)
+				s.clock(offset, name)
+				s.until("a write acknowledged through a node whose clock is right", 20*time.Second, func() bool {
+					now, _ := s.Sequencer(s.ctx)
+					_, last := l.Acked()
+					return now != name && time.Since(last) < time.Second
+				})
+				s.acked(l, 10)
+				s.clock(0, name)
+				s.until(name+"'s clock believed again", 2*time.Minute, func() bool { n := s.Look(s.ctx)[name]; return n != nil && n.Why == "" })
+			}
+		})
+		s.commitTimes(s.ControlNodes()...)
+	}},
+	{id: "S8b", name: "the clocks of all three members are an hour apart", shape: zones, bugs: bugs(failpoint.AnyClock), long: true, own: true, do: func(s *run) {
 		nodes := s.ControlNodes()
 		s.ledger(func(l *drill.Ledger) {
 			s.acked(l, 10)
