@@ -22,8 +22,11 @@ import (
 const (
 	needTxnOps  = maxTxnOps
 	needRequest = 12 << 20
-	needMajor   = 3
-	needMinor   = 5
+	// grpcOverhead is what etcd takes of a message beyond its own limit, less a
+	// little for what is around the text.
+	grpcOverhead = 511 << 10
+	needMajor    = 3
+	needMinor    = 5
 )
 
 // errLimit says that a member has answered, and will not do.
@@ -107,8 +110,10 @@ func (c *ExternalConfig) status(ctx context.Context, endpoint string) (*etcdserv
 	return etcdserverpb.NewMaintenanceClient(conn).Status(ctx, &etcdserverpb.StatusRequest{})
 }
 
-// tryLimits sends a transaction as large as a group may be, whose condition
-// does not hold: it changes nothing.
+// tryLimits sends transactions with as many operations and as many bytes as a
+// group may have. They only read: what can write goes through the log of every
+// member, whatever its condition, and twelve megabytes for each start and member
+// would be a load of their own.
 func (c *ExternalConfig) tryLimits(ctx context.Context, client *clientv3.Client, endpoint string) error {
 	never := clientv3.Compare(clientv3.CreateRevision(keyHead), "=", -1)
 	try := func(within time.Duration, ops ...clientv3.Op) error {
@@ -126,7 +131,7 @@ func (c *ExternalConfig) tryLimits(ctx context.Context, client *clientv3.Client,
 		return fmt.Errorf("%w: at %s it allows too few operations a transaction: start it with --max-txn-ops=%d", errLimit, endpoint, needTxnOps)
 	}
 	if err == nil {
-		err = try(4*dialTimeout, clientv3.OpPut("/hf/limit", strings.Repeat("x", needRequest)))
+		err = try(4*dialTimeout, clientv3.OpGet(strings.Repeat("x", needRequest+grpcOverhead)))
 	}
 	if errors.Is(err, rpctypes.ErrRequestTooLarge) || status.Code(err) == codes.ResourceExhausted {
 		return fmt.Errorf("%w: at %s it allows too small requests: start it with --max-request-bytes=%d", errLimit, endpoint, maxRequest)
