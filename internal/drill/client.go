@@ -26,10 +26,15 @@ type Client struct {
 	Now    func() time.Time
 }
 
+// idleConnection is for how long a connection is kept that nothing is sent on, as
+// the AWS SDK for Go does: shorter than the servers' two minutes, or a request that
+// is sent in the moment in which the server closes it counts as a failure.
+const idleConnection = 90 * time.Second
+
 // NewClient is a client with connections of its own.
 func NewClient(address, region string, now func() time.Time) *Client {
 	return &Client{Base: "http://" + address, Region: region, Now: now,
-		HTTP: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}} // no proxy: loopback
+		HTTP: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256, IdleConnTimeout: idleConnection}}} // no proxy: loopback
 }
 
 // Answer is an answer as it came.

@@ -3,6 +3,7 @@ package drill
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +25,7 @@ type Ledger struct {
 	mu      sync.Mutex
 	acked   []string
 	refused int           // tries that were answered with a 5xx
+	busy    int           // tries that were told to come again
 	broken  int           // tries that were not answered
 	wrong   []string      // tries that were answered otherwise
 	slowest time.Duration // refusal
@@ -53,7 +55,7 @@ func (l *Ledger) make(name string) {
 	begun := l.Client.Now()
 	for try := 0; try == 0 || l.Client.Now().Sub(begun) < l.Patience; try++ {
 		if try > 0 {
-			<-time.After(50 * time.Millisecond)
+			<-time.After(backoff(try))
 		}
 		sent := l.Client.Now()
 		ctx, cancel := context.WithTimeout(context.Background(), ledgerTimeout)
@@ -63,6 +65,19 @@ func (l *Ledger) make(name string) {
 			return
 		}
 	}
+}
+
+// The pauses between tries, as SDKs make them: at first short, twice as long each
+// time, up to a bound, and any part of that. Without it the users that could not be
+// made during a long fault come to more requests than the load that is measured.
+const (
+	firstPause = 50 * time.Millisecond
+	maxPause   = 5 * time.Second
+)
+
+func backoff(try int) time.Duration {
+	bound := min(maxPause, firstPause<<min(try, 10))
+	return firstPause/2 + rand.N(bound)
 }
 
 // note says whether a try was the last.
@@ -76,6 +91,9 @@ func (l *Ledger) note(name string, a *Answer, err error, took time.Duration) boo
 	case a.Status >= 500:
 		l.refused++
 		l.slowest = max(l.slowest, took)
+		return false
+	case a.Code() == "Throttling":
+		l.busy++
 		return false
 	case a.Status == 200:
 		l.acked, l.last = append(l.acked, name), l.Client.Now()
@@ -103,6 +121,7 @@ func (l *Ledger) Refused() (int, time.Duration) {
 type Writes struct {
 	Acknowledged int           `json:"acknowledged"`
 	Refused      int           `json:"refused"`    // tries answered with 503 or another 5xx
+	Busy         int           `json:"busy"`       // tries that were told to come again because the node was busy
 	Unanswered   int           `json:"unanswered"` // tries
 	Slowest      time.Duration `json:"slowestRefusal"`
 	Lost         []string      `json:"lost,omitempty"`
@@ -121,7 +140,7 @@ func (l *Ledger) Check(ctx context.Context, c *Client) (*Writes, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	w := &Writes{Acknowledged: len(l.acked), Refused: l.refused, Unanswered: l.broken, Slowest: l.slowest, Wrong: slices.Clone(l.wrong)}
+	w := &Writes{Acknowledged: len(l.acked), Refused: l.refused, Busy: l.busy, Unanswered: l.broken, Slowest: l.slowest, Wrong: slices.Clone(l.wrong)}
 	for _, name := range l.acked {
 		switch n := there[name]; {
 		case n == 0:
