@@ -12,16 +12,10 @@ import (
 func announced(t *testing.T, d *deploymentUnderTest) {
 	d.cutOff(cut, d.regionPeers())
 	d.until("alone with its neighbours", func() bool { s := d.status(cut); return s != nil && s.Ready && !s.Connected && len(s.Peers) == 2 })
-	path := local.Layout{Dir: d.data}.Config("controlb")
-	c, err := config.Load(path)
+	c, err := config.Load(local.Layout{Dir: d.data}.Config("controlb"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Advertise = c.Controls["controlb"]
-	d.restart("controlb", func(string) {
-		if err := local.Write(path, c, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	})
+	d.advertises("controlb", c.Controls["controlb"])
 	d.until("connected", func() bool { s := d.status(cut); return s != nil && s.Connected })
 }

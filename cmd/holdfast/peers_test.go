@@ -141,6 +141,22 @@ func (d *deploymentUnderTest) cutOff(name string, peers map[string]string) {
 	})
 }
 
+// advertises has a node tell its address.
+func (d *deploymentUnderTest) advertises(name, address string) {
+	d.t.Helper()
+	path := local.Layout{Dir: d.data}.Config(name)
+	c, err := config.Load(path)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	c.Advertise = address
+	d.restart(name, func(string) {
+		if err := local.Write(path, c, 0o600); err != nil {
+			d.t.Fatal(err)
+		}
+	})
+}
+
 // joinUp undoes cutOff.
 func (d *deploymentUnderTest) joinUp(name, like string) {
 	d.t.Helper()
@@ -174,8 +190,11 @@ func (d *deploymentUnderTest) regionPeers() map[string]string {
 // cut is the node that these tests cut off.
 const cut = "us-east-1c"
 
+// fed: of its peers the node is told one, and learns where the other is.
 func fed(t *testing.T, d *deploymentUnderTest) {
-	d.cutOff(cut, d.regionPeers())
+	d.advertises("us-east-1a", d.regionPeers()["us-east-1a"])
+	d.cutOff(cut, map[string]string{"us-east-1b": d.regionPeers()["us-east-1b"]})
+	d.until("hears both", func() bool { s := d.status(cut); return s != nil && s.Ready && !s.Connected && len(s.Peers) == 2 })
 	e, admin := d.fresh(t), d.admin()
 	e.created(admin, "written-while-one-is-cut-off")
 	index := d.status("us-east-1a").Index

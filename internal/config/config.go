@@ -54,12 +54,13 @@ type Config struct {
 	// Controls is HOST:PORT of the peer listener of each control-plane node, by
 	// the node's name: in its place, and on the control-plane nodes themselves.
 	Controls map[string]string `json:"controls,omitempty"`
-	// Advertise is HOST:PORT where the other nodes reach this node's peer listener:
-	// they learn it from the deployment's state, beside what their "controls" say
-	// (control-plane nodes).
+	// Advertise is HOST:PORT where other nodes reach this node's peer listener: they
+	// learn it from the deployment's state, beside what their "controls" say, or of a
+	// Region node its Region's others beside what their "peers" say.
 	Advertise string `json:"advertise,omitempty"`
-	// Peers is HOST:PORT of the peer listener of each node of this node's
-	// Region, by the node's name; its own may be among them (Region nodes).
+	// Peers is HOST:PORT of the peer listener of nodes of this node's Region, by
+	// the node's name; its own may be among them (Region nodes). It is where a node
+	// begins: the others it learns from the state, where they "advertise".
 	Peers map[string]string `json:"peers,omitempty"`
 	// Root is the SHA-256 of the root's public key, hex: what this node
 	// trusts before it has heard anything.
@@ -242,8 +243,6 @@ func (c *Config) checkAdvertise() error {
 	switch {
 	case c.Advertise == "":
 		return nil
-	case c.Role != "control":
-		return errors.New(`"advertise" is for control-plane nodes`)
 	case !Reachable(c.Advertise):
 		return fmt.Errorf(`"advertise" is %q, want HOST:PORT as other nodes reach it, such as 10.0.0.1:4450`, c.Advertise)
 	}

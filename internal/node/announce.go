@@ -18,7 +18,7 @@ import (
 
 // announceEach is how often a node looks whether its record says which format it
 // reads: another build may have started with its keys. addressEach is how often it
-// tells its address: a sequencer of an older build takes no notice.
+// tells its address: a sequencer of an older build takes no notice, or refuses it.
 const (
 	announceEach = time.Second
 	addressEach  = time.Minute
@@ -33,10 +33,12 @@ func announce(ctx context.Context, id, address string, current func() *view.View
 		v := current()
 		n, err := record.Get(v, record.Nodes, record.None, id)
 		moved := address != "" && addressOf(v, id) != address && clock().Sub(told) >= addressEach
-		if err == nil && (n.Format != record.Format || moved) {
-			if moved {
-				told = clock()
-			}
+		switch {
+		case err != nil:
+		case n.Format != record.Format: // by itself: an older control plane refuses a Region node's address
+			err = tell(ctx, &peerpb.AnnounceRequest{Format: record.Format})
+		case moved:
+			told = clock()
 			err = tell(ctx, &peerpb.AnnounceRequest{Format: record.Format, Address: address})
 		}
 		if err != nil && ctx.Err() == nil {
@@ -58,7 +60,7 @@ func addressOf(v *view.View, id string) string {
 
 // announce is a Region node's.
 func (r *Region) announce(ctx context.Context) error {
-	return announce(ctx, r.keys.ID, "", r.replica.View, func(ctx context.Context, m *peerpb.AnnounceRequest) error {
+	return announce(ctx, r.keys.ID, r.Config.Advertise, r.replica.View, func(ctx context.Context, m *peerpb.AnnounceRequest) error {
 		return r.ask(ctx, func(ctx context.Context, c peerpb.ControlClient) error {
 			_, err := c.Announce(ctx, m)
 			return err
@@ -104,8 +106,8 @@ func (s *controlServer) announced(ctx context.Context, id string, r *peerpb.Anno
 			if err := record.Put(tx, record.Nodes, n); err != nil || r.Address == "" {
 				return err
 			}
-			if n.Role != record.ControlNode || !config.Reachable(r.Address) {
-				return fmt.Errorf("%q is no address of a control-plane node", r.Address)
+			if !config.Reachable(r.Address) {
+				return fmt.Errorf("%q is no address of a node", r.Address)
 			}
 			return record.Put(tx, record.Addresses, &record.Address{Node: id, Peer: r.Address})
 		})

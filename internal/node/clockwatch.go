@@ -71,7 +71,7 @@ func (w *clockWatch) run(ctx context.Context) error {
 	return nil
 }
 
-func (w *clockWatch) ask(ctx context.Context, n controlNode) {
+func (w *clockWatch) ask(ctx context.Context, n link) {
 	ctx, cancel := context.WithTimeout(ctx, clockEach)
 	defer cancel()
 	asked := boot()

@@ -5,41 +5,23 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"log/slog"
-	"maps"
-	"slices"
 	"sort"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/holdfast-iam/holdfast/internal/peer"
 	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/view"
 )
 
-// controls are this node's connections to the control plane's nodes: to those that
-// its configuration names, which is where it begins, and to those whose addresses
-// the state tells.
+// controls are this node's connections to the control plane's nodes.
 type controls struct {
-	key        ed25519.PrivateKey
-	configured map[string]string // HOST:PORT by name
-	pinned     func(name string, key ed25519.PublicKey) bool
-
-	mu     sync.Mutex
-	nodes  map[string]controlNode
-	silent map[string]time.Time // who did not answer, and when
-}
-
-// controlNode is one of them.
-type controlNode struct {
-	name      string
-	addresses []string
-	conn      *grpc.ClientConn // made when it is used
-	feed      peerpb.FeedClient
+	links
+	configured map[string]string    // HOST:PORT by name
+	silent     map[string]time.Time // who did not answer, and when; under the links' lock
 }
 
 // shunFor is how long a control-plane node that did not answer is asked last.
@@ -48,108 +30,33 @@ const shunFor = 2 * time.Second
 // dialControls connects to the configured nodes. pinned says whether a node shows
 // a key that is its own, wherever it is.
 func dialControls(addresses map[string]string, key ed25519.PrivateKey, pinned func(name string, key ed25519.PublicKey) bool) (*controls, error) {
-	c := &controls{key: key, configured: addresses, pinned: pinned, nodes: map[string]controlNode{}, silent: map[string]time.Time{}}
-	_, err := c.connect(addressesOf(nil, addresses))
+	c := &controls{links: links{key: key, pinned: pinned, nodes: map[string]link{}}, configured: addresses, silent: map[string]time.Time{}}
+	_, err := c.connect(addressesOf(nil, addresses, ofControl))
 	return c, err
 }
 
-// addressesOf lists where the control plane's nodes may be, by name: as configured,
-// and as the state tells of those in force. One that is fenced is nowhere.
-func addressesOf(v *view.View, configured map[string]string) map[string][]string {
-	all := map[string][]string{}
-	for name, address := range configured {
-		all[name] = []string{address}
-	}
-	if v == nil {
-		return all
-	}
-	_ = record.Scan(v, record.Nodes, record.NodeByID, "", "", func(name string, n *record.Node) bool { // what cannot be read changes nothing
-		switch address := addressOf(v, name); {
-		case n.Role != record.ControlNode:
-		case n.Fenced:
-			delete(all, name)
-		case address != "" && !slices.Contains(all[name], address):
-			all[name] = append(all[name], address)
-		}
-		return true
-	})
-	return all
-}
+// ofControl says whether a node is one of the control plane.
+func ofControl(n *record.Node) bool { return n.Role == record.ControlNode }
 
-// connect makes the connections be those to the given nodes, and says whether
-// anything changed.
-func (c *controls) connect(all map[string][]string) (changed bool, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for name, n := range c.nodes {
-		if !slices.Equal(all[name], n.addresses) {
-			err = errors.Join(err, n.conn.Close())
-			delete(c.nodes, name)
-			changed = true
-		}
-	}
-	for name, addresses := range all {
-		if _, is := c.nodes[name]; is {
-			continue
-		}
-		conn, failed := peer.DialAny(addresses, c.key, func(k ed25519.PublicKey) bool { return c.pinned(name, k) })
-		if failed != nil {
-			err = errors.Join(err, failed)
-			continue
-		}
-		c.nodes[name] = controlNode{name, addresses, conn, peerpb.NewFeedClient(conn)}
-		changed = true
-	}
-	return changed, err
-}
-
-// learnPause is how often a node looks where the control plane's nodes are.
+// learnPause is how often a node looks where others are.
 const learnPause = time.Second
 
 // learn keeps the connections true to what the state tells, until ctx ends. A node
 // does not connect to itself.
 func (c *controls) learn(ctx context.Context, self string, current func() *view.View, log *slog.Logger, moved func()) error {
-	var seen *view.View
-	for ctx.Err() == nil {
-		if v := current(); v != nil && v != seen {
-			seen = v
-			all := addressesOf(v, c.configured)
-			delete(all, self)
-			changed, err := c.connect(all)
-			if err != nil {
-				log.Warn("connect to the control plane's nodes", "error", err)
-			}
-			if changed {
-				log.Info("the control plane's nodes", "at", all)
-				moved()
-			}
+	return c.links.learn(ctx, current, func(v *view.View) map[string][]string {
+		all := addressesOf(v, c.configured, ofControl)
+		delete(all, self)
+		return all
+	}, func(all map[string][]string, changed bool, err error) {
+		if err != nil {
+			log.Warn("connect to the control plane's nodes", "error", err)
 		}
-		sleep(ctx, learnPause)
-	}
-	return nil
-}
-
-func (c *controls) close() error {
-	_, err := c.connect(nil)
-	return err
-}
-
-// all lists the nodes by name.
-func (c *controls) all() []controlNode {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var list []controlNode
-	for _, name := range slices.Sorted(maps.Keys(c.nodes)) {
-		list = append(list, c.nodes[name])
-	}
-	return list
-}
-
-// conn is the connection to a node; nil: nobody knows where it is.
-func (c *controls) conn(name string) *grpc.ClientConn {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.nodes[name].conn
+		if changed {
+			log.Info("the control plane's nodes", "at", all)
+			moved()
+		}
+	})
 }
 
 // pinnedIn says whether a view has the key for the control-plane node of that
@@ -164,7 +71,7 @@ func pinnedIn(v *view.View, name string, key ed25519.PublicKey) bool {
 
 // order lists the nodes as they are to be asked: first the one that sequences,
 // as the newest head has it; last those that did not answer lately.
-func (c *controls) order(sequencer string, now time.Time) []controlNode {
+func (c *controls) order(sequencer string, now time.Time) []link {
 	list := c.all()
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -27,7 +27,7 @@ func TestTheControlPlanesNodesAreWhereConfigurationAndStateSay(t *testing.T) {
 	v := &view.View{State: tx.State()}
 	configured := map[string]string{"cp-a": "10.0.0.1:1", "cp-b": "10.0.0.2:1", "cp-c": "10.0.0.3:1", "cp-z": "10.0.0.4:1"}
 	want := "map[cp-a:[10.0.0.1:1 10.0.0.9:1] cp-b:[10.0.0.2:1] cp-d:[10.0.0.9:1] cp-z:[10.0.0.4:1]]"
-	if got := fmt.Sprint(addressesOf(v, configured)); got != want {
+	if got := fmt.Sprint(addressesOf(v, configured, ofControl)); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	c, err := dialControls(configured, ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), nil)
@@ -36,13 +36,13 @@ func TestTheControlPlanesNodesAreWhereConfigurationAndStateSay(t *testing.T) {
 	}
 	defer c.close()
 	before := c.conn("cp-b")
-	if changed, err := c.connect(addressesOf(v, configured)); !changed || err != nil {
+	if changed, err := c.connect(addressesOf(v, configured, ofControl)); !changed || err != nil {
 		t.Errorf("%v %v", changed, err)
 	}
 	if c.conn("cp-b") != before || c.conn("cp-c") != nil || c.conn("cp-d") == nil {
 		t.Error("a connection to a node that stays was cut, or one is missing, or one is left")
 	}
-	if changed, err := c.connect(addressesOf(v, configured)); changed || err != nil {
+	if changed, err := c.connect(addressesOf(v, configured, ofControl)); changed || err != nil {
 		t.Errorf("the same again: %v %v", changed, err)
 	}
 }

@@ -203,8 +203,8 @@ func (d *denials) make(ctx context.Context, id string, command []byte, list []*r
 	d.mu.Unlock()
 	d.step(overlay.Enrolled{Nodes: d.others(d.r.replica.View())})
 	d.step(overlay.Made{Entry: overlay.Entry{ID: id, Command: command, Denials: list}})
-	for name := range d.r.peers.conns {
-		go d.exchange(context.WithoutCancel(ctx), name) // bounded; its failure is that the node lacks it
+	for _, l := range d.r.peers.links.all() {
+		go d.exchange(context.WithoutCancel(ctx), l) // bounded; its failure is that the node lacks it
 	}
 	select {
 	case a := <-answer:
@@ -216,27 +216,27 @@ func (d *denials) make(ctx context.Context, id string, command []byte, list []*r
 
 // heard compares a peer's list with this node's, and exchanges them where they
 // differ.
-func (d *denials) heard(ctx context.Context, name string, digest []byte) {
+func (d *denials) heard(ctx context.Context, from link, digest []byte) {
 	if bytes.Equal(digest, d.digest()) {
 		return
 	}
 	d.mu.Lock()
-	soon := clock().Sub(d.talked[name]).Abs() < exchangeEach
+	soon := clock().Sub(d.talked[from.name]).Abs() < exchangeEach
 	if !soon {
-		d.talked[name] = clock()
+		d.talked[from.name] = clock()
 	}
 	d.mu.Unlock()
 	if !soon {
-		go d.exchange(ctx, name)
+		go d.exchange(ctx, from)
 	}
 }
 
 // fetch takes the list of every peer in reach before this node serves.
 func (d *denials) fetch(ctx context.Context) {
 	var all errgroup.Group
-	for name := range d.r.peers.conns {
+	for _, l := range d.r.peers.links.all() {
 		all.Go(func() error {
-			d.exchange(ctx, name)
+			d.exchange(ctx, l)
 			return nil
 		})
 	}
@@ -244,15 +244,15 @@ func (d *denials) fetch(ctx context.Context) {
 }
 
 // exchange gives a peer this node's list and takes the peer's.
-func (d *denials) exchange(ctx context.Context, name string) {
+func (d *denials) exchange(ctx context.Context, with link) {
 	ctx, cancel := context.WithTimeout(ctx, exchangeBound)
 	defer cancel()
-	reply, err := peerpb.NewPeersClient(d.r.peers.conns[name]).Exchange(ctx, &peerpb.Denials{Commands: commandsOf(d.here())})
+	reply, err := peerpb.NewPeersClient(with.conn).Exchange(ctx, &peerpb.Denials{Commands: commandsOf(d.here())})
 	if err != nil {
-		d.r.Log.Debug("exchange the Region's denials", "peer", name, "error", err)
+		d.r.Log.Debug("exchange the Region's denials", "peer", with.name, "error", err)
 		return
 	}
-	d.tell(name, reply.Commands)
+	d.tell(with.name, reply.Commands)
 }
 
 // tell takes what a node has on its disk. What cannot be verified is not taken.

@@ -71,7 +71,7 @@ func (r *Region) gauges(v *authn.Verifier) {
 	m.ofView(r.Config.Dir, r.view, func() time.Duration { return r.replica.Age(clock()) })
 	m.ofVerifier(v)
 	m.gauge("holdfast_ready", "1 if the node is ready.", func() float64 { ready, _ := r.ready(); return boolean(ready) })
-	m.gauge("holdfast_peers", "Nodes of the Region that this node has an address of.", func() float64 { return float64(len(r.peers.names())) })
+	m.gauge("holdfast_peers", "Nodes of the Region that this node has an address of.", func() float64 { return float64(len(r.peers.links.all())) })
 	m.gauge("holdfast_peers_heard", "Nodes of the Region that this node hears.", func() float64 { return float64(len(r.peers.live())) })
 	m.gauge("holdfast_region_denials_pending", "Commands of the Region's own denials on this node's disk that the control plane is not known to have.", func() float64 { return float64(len(r.denials.here())) })
 	m.gauge("holdfast_utilisation_ratio", "How busy the node is, as a part of what it can do: of its processors or of the slots of its gate, whichever is more, over ten seconds.", r.peers.busy)

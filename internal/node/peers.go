@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -43,8 +42,9 @@ type peers struct {
 	peerpb.UnimplementedPeersServer
 	r     *Region
 	share *feed.Share
-	conns map[string]*grpc.ClientConn
-	catch chan string // whom to catch up from; one at a time
+	links links
+	heard map[string]heard // of the goroutine that learns where the peers are
+	catch chan string      // whom to catch up from; one at a time
 	load  atomic.Uint64
 
 	mu      sync.Mutex
@@ -52,40 +52,34 @@ type peers struct {
 	met     map[string]bool // heard, or found out of reach
 }
 
-func newPeers(r *Region) *peers {
-	return &peers{r: r, share: &feed.Share{Region: r.Config.Region}, catch: make(chan string, 1), machine: replica.NewNeighbours(), met: map[string]bool{}}
+// heard is a peer that a goroutine hears, on a connection.
+type heard struct {
+	conn *grpc.ClientConn
+	stop func()
 }
 
-// names lists the Region's other nodes that have an address.
-func (p *peers) names() []string {
-	others := maps.Clone(p.r.Config.Peers)
-	delete(others, p.r.keys.ID)
-	return slices.Sorted(maps.Keys(others))
+func newPeers(r *Region) *peers {
+	p := &peers{r: r, share: &feed.Share{Region: r.Config.Region}, heard: map[string]heard{}, catch: make(chan string, 1), machine: replica.NewNeighbours(), met: map[string]bool{}}
+	p.links = links{key: r.keys.TLS(), nodes: map[string]link{}, pinned: func(name string, key ed25519.PublicKey) bool {
+		return r.replica.View() == nil || p.pinned(name, key)
+	}}
+	return p
+}
+
+// addresses lists where the Region's other nodes may be.
+func (p *peers) addresses(v *view.View) map[string][]string {
+	all := addressesOf(v, p.r.Config.Peers, func(n *record.Node) bool { return n.Role == record.RegionNode && n.Region == p.r.Config.Region })
+	delete(all, p.r.keys.ID)
+	return all
 }
 
 // dial opens connections, which are made when they are used. A node that has no
 // state yet knows no keys: what it takes then it believes for its signatures
 // alone, and once it has a state it dials again.
 func (p *peers) dial() error {
-	p.close()
-	p.conns = map[string]*grpc.ClientConn{}
-	known := p.r.replica.View() != nil
-	for _, name := range p.names() {
-		conn, err := peer.Dial(p.r.Config.Peers[name], p.r.keys.TLS(), func(k ed25519.PublicKey) bool {
-			return !known || p.pinned(name, k)
-		})
-		if err != nil {
-			return err
-		}
-		p.conns[name] = conn
-	}
-	return nil
-}
-
-func (p *peers) close() {
-	for _, conn := range p.conns {
-		conn.Close()
-	}
+	_, err := p.links.connect(nil)
+	_, failed := p.links.connect(p.addresses(p.r.replica.View()))
+	return errors.Join(err, failed)
 }
 
 func (p *peers) pinned(name string, key ed25519.PublicKey) bool {
@@ -139,15 +133,15 @@ func (p *peers) bootstrap(ctx context.Context) {
 		if p.r.replica.Following() {
 			continue
 		}
-		names := p.names()
-		rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
-		for _, name := range names {
-			err := p.r.replica.CatchUp(ctx, peerpb.NewFeedClient(p.conns[name]), func() bool { return false })
+		all := p.links.all()
+		rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+		for _, l := range all {
+			err := p.r.replica.CatchUp(ctx, l.feed, func() bool { return false })
 			if err == nil {
-				p.r.Log.Info("a peer has given this node its first state", "peer", name)
+				p.r.Log.Info("a peer has given this node its first state", "peer", l.name)
 				break
 			}
-			p.r.Log.Info("no first state from a peer", "peer", name, "error", err)
+			p.r.Log.Info("no first state from a peer", "peer", l.name, "error", err)
 		}
 	}
 }
@@ -157,9 +151,8 @@ func (p *peers) run(ctx context.Context, group *errgroup.Group) error {
 	if err := p.dial(); err != nil { // with the keys that the state pins
 		return err
 	}
-	for name, conn := range p.conns {
-		group.Go(func() error { return p.watch(ctx, name, conn) })
-	}
+	p.attend(ctx, group)
+	group.Go(func() error { return p.learn(ctx, group) })
 	group.Go(func() error { return p.catchUps(ctx) })
 	group.Go(func() error { return p.pulse(ctx) })
 	group.Go(func() error { return p.measure(ctx) })
@@ -168,20 +161,55 @@ func (p *peers) run(ctx context.Context, group *errgroup.Group) error {
 	return nil
 }
 
+// learn keeps to the peers that the state tells, until ctx ends.
+func (p *peers) learn(ctx context.Context, group *errgroup.Group) error {
+	return p.links.learn(ctx, p.r.replica.View, p.addresses, func(all map[string][]string, changed bool, err error) {
+		if err != nil {
+			p.r.Log.Warn("connect to the Region's nodes", "error", err)
+		}
+		if changed {
+			p.r.Log.Info("the Region's other nodes", "at", all)
+			p.attend(ctx, group)
+		}
+	})
+}
+
+// attend has each peer that there is a connection to heard on it.
+func (p *peers) attend(ctx context.Context, group *errgroup.Group) {
+	for name, h := range p.heard {
+		if p.links.conn(name) != h.conn {
+			h.stop()
+			delete(p.heard, name)
+		}
+	}
+	for _, l := range p.links.all() {
+		if p.heard[l.name].conn != nil {
+			continue
+		}
+		own, stop := context.WithCancel(ctx)
+		p.heard[l.name] = heard{l.conn, stop}
+		group.Go(func() error { return p.watch(own, l) })
+	}
+}
+
 // meet waits until each peer was heard, or is out of reach, and this node has
 // what they have; a little while at most.
 func (p *peers) meet(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, meetFor)
 	defer cancel()
 	for ctx.Err() == nil {
-		p.mu.Lock()
-		all := len(p.met) == len(p.conns)
-		p.mu.Unlock()
-		if all && p.ahead() == 0 {
+		if p.metAll() && p.ahead() == 0 {
 			return
 		}
 		sleep(ctx, gossipPause)
 	}
+}
+
+func (p *peers) metAll() bool {
+	all := p.links.all()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !slices.ContainsFunc(all, func(l link) bool { return !p.met[l.name] })
 }
 
 func (p *peers) step(event any) {
@@ -218,21 +246,22 @@ func (p *peers) changed(ctx context.Context, index uint64, most time.Duration) {
 }
 
 // watch hears one peer, again after every failure.
-func (p *peers) watch(ctx context.Context, name string, conn *grpc.ClientConn) error {
+func (p *peers) watch(ctx context.Context, l link) error {
 	for ctx.Err() == nil {
-		err := p.hear(ctx, name, conn)
-		p.step(replica.Gone{Node: name})
-		p.meets(name)
-		p.r.Log.Debug("a peer is not heard", "peer", name, "error", err)
+		err := p.hear(ctx, l)
+		p.step(replica.Gone{Node: l.name})
+		p.meets(l.name)
+		p.r.Log.Debug("a peer is not heard", "peer", l.name, "error", err)
 		sleep(ctx, redial/2+rand.N(redial))
 	}
 	return nil
 }
 
-func (p *peers) hear(ctx context.Context, name string, conn *grpc.ClientConn) error {
+func (p *peers) hear(ctx context.Context, l link) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := peerpb.NewPeersClient(conn).Watch(ctx, &peerpb.WatchRequest{})
+	name := l.name
+	stream, err := peerpb.NewPeersClient(l.conn).Watch(ctx, &peerpb.WatchRequest{})
 	if err != nil {
 		return err
 	}
@@ -249,14 +278,17 @@ func (p *peers) hear(ctx context.Context, name string, conn *grpc.ClientConn) er
 			return errFenced
 		}
 		p.own() // what it says is compared with what this node serves now
-		p.r.denials.heard(ctx, name, s.Denials)
+		p.r.denials.heard(ctx, l, s.Denials)
 		p.step(replica.Heard{Standing: replica.Standing{Node: name, Zone: n.Zone, Lineage: s.Lineage, Index: s.Index, Ready: s.Ready,
 			Leased: s.Leased, Clock: time.Duration(s.ClockMs-clock().UnixMilli()) * time.Millisecond, Load: float64(min(s.Load, 1000)) / 1000}})
 		p.meets(name)
 	}
 }
 
-var errFenced = errors.New("the peer is fenced")
+var (
+	errFenced = errors.New("the peer is fenced")
+	errMoved  = errors.New("nobody knows where the peer is any more")
+)
 
 func (p *peers) meets(name string) {
 	p.mu.Lock()
@@ -274,8 +306,10 @@ func (p *peers) catchUps(ctx context.Context) error {
 			return nil
 		case name = <-p.catch:
 		}
-		from := p.r.index()
-		err := p.r.replica.CatchUp(ctx, peerpb.NewFeedClient(p.conns[name]), p.stay)
+		from, err := p.r.index(), errMoved
+		if conn := p.links.conn(name); conn != nil {
+			err = p.r.replica.CatchUp(ctx, peerpb.NewFeedClient(conn), p.stay)
+		}
 		p.r.metrics.caughtUp.Inc()
 		p.r.Log.Debug("caught up from a peer", "peer", name, "from", from, "to", p.r.index(), "error", err)
 		p.own()

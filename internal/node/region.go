@@ -78,7 +78,7 @@ func (r *Region) Run(ctx context.Context) error {
 		return err
 	}
 	defer r.controls.close()
-	defer r.peers.close()
+	defer r.peers.links.close()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return r.replica.Run(ctx, r.sources()) })
 	group.Go(func() error { return r.shown(ctx) })

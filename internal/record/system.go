@@ -75,8 +75,9 @@ var (
 		Indexes: []*Index[Node]{NodeByInvite, NodeByID}}
 )
 
-// Address is where the other nodes reach a control-plane node, as that node has
-// announced it. It is no word on who is there: that is the key in its Node record.
+// Address is where other nodes reach a node, as that node has announced it: the
+// control plane's are reached by all, a Region's by that Region's. It is no word on
+// who is there: that is the key in its Node record.
 type Address struct {
 	Node string `json:"node"`
 	Peer string `json:"peer"` // HOST:PORT
