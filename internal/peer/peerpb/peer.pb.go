@@ -1247,7 +1247,7 @@ type AnnounceRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Format        int32                  `protobuf:"varint,1,opt,name=format,proto3" json:"format,omitempty"`  // the highest that the node reads
 	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`       // whose it is, when a control-plane node hands it on
-	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"` // HOST:PORT where other nodes reach a control-plane node; empty: as before
+	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"` // HOST:PORT where other nodes reach the node; empty: as before
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
