@@ -141,6 +141,16 @@ type Behind struct {
 func (e *Behind) Error() string { return e.Err.Error() }
 func (e *Behind) Unwrap() error { return e.Err }
 
+// Unknown is a refusal because nobody has this credential as far as the view
+// knows: another one may know more, where a key that is here and inactive is
+// refused by what is known.
+type Unknown struct{ Err error }
+
+func (e *Unknown) Error() string { return e.Err.Error() }
+func (e *Unknown) Unwrap() error { return e.Err }
+
+var errUnknown = &Unknown{errToken}
+
 // verify is prove, whose refusals are in doubt where the view is behind.
 func (a *Verifier) verify(v *view.View, req *sigv4.Request, p sigv4.Presented, profile sigv4.Profile, now time.Time) (*Caller, error) {
 	c, err := a.prove(v, req, p, profile, now)
@@ -167,7 +177,10 @@ func (a *Verifier) prove(v *view.View, req *sigv4.Request, p sigv4.Presented, pr
 	if f == nil { // spend the same on a key id that nobody has (lesson L16)
 		key := sigv4.DeriveKey("no such key has this secret", p.Scope)
 		_ = sigv4.Verify(&p, req, &key, now, profile)
-		return nil, errToken
+		if _, known := holderOf(v, p.AccessKeyID); known { // inactive, or not this Region's to open
+			return nil, errToken
+		}
+		return nil, errUnknown
 	}
 	if err := a.checkSignature(req, &p, f, now, profile); err != nil {
 		return nil, faultOf(err)
@@ -176,7 +189,10 @@ func (a *Verifier) prove(v *view.View, req *sigv4.Request, p sigv4.Presented, pr
 	// more than a flood of made-up keys.
 	if t := f.caller.token; t != nil {
 		key := a.signingKey(v, t.signing)
-		if key == nil || t.Verify(key, nodeOf(a.Hot, v, f.caller.Session.minter), a.Region) != nil {
+		if key == nil {
+			return nil, errUnknown
+		}
+		if t.Verify(key, nodeOf(a.Hot, v, f.caller.Session.minter), a.Region) != nil {
 			return nil, errToken
 		}
 		if failpoint.On(failpoint.KeysByTimer) && now.After(key.NotAfter.Std()) {
@@ -344,7 +360,7 @@ func (a *Verifier) Bearer(v *view.View, bearer, service string, now time.Time) (
 	e, ok := v.Lookup(record.UserByCredential.Name, id)
 	if !ok {
 		_ = keyring.BearerMatches(secret, make([]byte, 32))
-		return nil, errToken
+		return nil, errUnknown
 	}
 	form := FormOf(a.Hot, e)
 	if form.Err != nil {
@@ -389,7 +405,7 @@ func (a *Verifier) Standing(r record.Reader, c *Caller, now time.Time) error {
 func (a *Verifier) Again(v *view.View, claim Claim, now time.Time) (*Caller, error) {
 	c, err := claimed(a.Hot, v, claim)
 	if err != nil {
-		return nil, errToken
+		return nil, errUnknown
 	}
 	c.Index, c.through = v.Head.Index, a.through()
 	return c, a.Standing(v, c, now)

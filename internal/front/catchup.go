@@ -62,8 +62,8 @@ func (q *request) wants(err error) uint64 {
 // stranger says whether err is that nobody has this credential, as far as this
 // node knows: the request names no index that would tell whether it knows.
 func (q *request) stranger(err error) bool {
-	var f *fault.Error
-	return errors.As(err, &f) && f.Kind == fault.InvalidClientTokenId && q.restsOn(err) == 0
+	var unknown *authn.Unknown
+	return errors.As(err, &unknown) && q.restsOn(err) == 0
 }
 
 // catchUp waits until this node serves an index, if somebody can bring it.

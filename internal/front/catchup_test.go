@@ -54,6 +54,28 @@ func TestAKeyThatNobodyHereKnowsIsLookedForOnceWhereAPeerIsAhead(t *testing.T) {
 	}
 }
 
+// TestAnInactiveKeyIsRefusedWhateverOthersMayHave: that it is inactive is known, so
+// that nobody waits to be told so, nor is told to come again.
+func TestAnInactiveKeyIsRefusedWhateverOthersMayHave(t *testing.T) {
+	w := newWorld(t)
+	w.change(func(tx record.Tx) error {
+		u, err := record.Get(tx, record.Users, account, "AIDAalice")
+		if err != nil {
+			return err
+		}
+		u.Keys[0].Active = false
+		return record.Put(tx, record.Users, u)
+	})
+	w.Ahead = func() uint64 { return w.view.Head.Index + 1 }
+	w.Await = func(context.Context, uint64) error {
+		t.Error("it is waited for")
+		return errors.New("it does not come")
+	}
+	if r := w.do(w.get("x")); r.Code != 403 || codeOf(r) != "InvalidClientTokenId" {
+		t.Errorf("%d %s", r.Code, r.Body)
+	}
+}
+
 // TestASessionThatRestsOnMoreIsJudgedAfterTryingToCatchUp in this order: catch
 // up where somebody can bring it; then under a lease 503; else by what is here.
 func TestASessionThatRestsOnMoreIsJudgedAfterTryingToCatchUp(t *testing.T) {

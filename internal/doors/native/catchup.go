@@ -71,9 +71,9 @@ func (d *Decider) wants(err error) uint64 {
 // stranger says whether err is that nobody has this credential, as far as this
 // node knows.
 func stranger(err error) bool {
-	var f *fault.Error
+	var unknown *authn.Unknown
 	var behind *authn.Behind
-	return !errors.As(err, &behind) && errors.As(err, &f) && f.Kind == fault.InvalidClientTokenId
+	return !errors.As(err, &behind) && errors.As(err, &unknown)
 }
 
 // fresh is an error when the caller's session rests on more than v and it has

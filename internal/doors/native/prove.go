@@ -147,8 +147,8 @@ func (d *Decider) openHandle(v *view.View, a *Asker, text string) (*authn.Caller
 		return nil, bad
 	}
 	plain, err := d.Verifier.Ring.OpenRegion(v, d.Region, "handle", a.Service.Name, sealed)
-	if err != nil {
-		return nil, bad
+	if err != nil { // its key may be newer than this view
+		return nil, &authn.Unknown{Err: bad}
 	}
 	var h handle
 	if err := json.Unmarshal(plain, &h); err != nil {
