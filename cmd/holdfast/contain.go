@@ -41,24 +41,33 @@ func denyInRegion(cmd *cobra.Command, region, format string, in *operator.Togeth
 
 // signForRegion asks a Region's nodes what there is to sign, and has them deny.
 func signForRegion(cmd *cobra.Command, region string, in *operator.Together, out *[]*record.Denial) error {
-	var state operator.RegionState
-	sockets, key, err := operatorKeyAt(cmd, region)
+	state, err := regionState(cmd, region)
 	if err != nil {
-		return usage(err)
-	}
-	client, err := operator.Dial(sockets, key)
-	if err != nil {
-		return usage(err)
-	}
-	defer client.Close()
-	if r, err := client.Execute(cmd.Context(), "region.list", struct{}{}, &state, time.Now()); err != nil {
-		return told(cmd, "region.list", r, err)
-	}
-	if state.Region != region {
-		return usage(fmt.Errorf("the socket is one of Region %s, not of %s", state.Region, region))
+		return err
 	}
 	in.Cluster, in.Region, in.Sequence = state.Cluster, region, state.Sequence
 	return executeAt(cmd, region, operator.RegionDeny, in, out)
+}
+
+// regionState is what a Region's nodes say of themselves.
+func regionState(cmd *cobra.Command, region string) (*operator.RegionState, error) {
+	state := new(operator.RegionState)
+	sockets, key, err := operatorKeyAt(cmd, region)
+	if err != nil {
+		return nil, usage(err)
+	}
+	client, err := operator.Dial(sockets, key)
+	if err != nil {
+		return nil, usage(err)
+	}
+	defer client.Close()
+	if r, err := client.Execute(cmd.Context(), "region.list", struct{}{}, state, time.Now()); err != nil {
+		return nil, told(cmd, "region.list", r, err)
+	}
+	if state.Region != region {
+		return nil, usage(fmt.Errorf("the socket is one of Region %s, not of %s", state.Region, region))
+	}
+	return state, nil
 }
 
 func containCommand() *cobra.Command {

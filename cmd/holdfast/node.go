@@ -11,7 +11,7 @@ import (
 
 func nodeCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "node", Short: "Nodes of the deployment"}
-	cmd.AddCommand(nodeListCommand(), nodeFenceCommand(), nodeExposedCommand(), nodeInviteCommand(), nodeJoinCommand())
+	cmd.AddCommand(nodeListCommand(), nodeFenceCommand(), nodeExposedCommand(), nodeInviteCommand(), nodeJoinCommand(), nodeTicketCommand())
 	return cmd
 }
 

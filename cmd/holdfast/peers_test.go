@@ -104,6 +104,7 @@ func TestNodesOfARegionAreEachOthersPeers(t *testing.T) {
 	t.Run("WithoutAControlPlaneANewNodeIsGivenItsStateByAPeer", func(t *testing.T) { newNode(t, d, user) })
 	t.Run("WithoutAControlPlaneAllNodesStartAgain", func(t *testing.T) { allAgain(t, d, user) })
 	t.Run("ARegionThatIsCutOffDeniesByItself", func(t *testing.T) { deniesAlone(t, d) })
+	t.Run("ARegionThatIsCutOffAdmitsANewNodeInPlaceOfALostOne", func(t *testing.T) { byTicket(t, d, user) })
 }
 
 func heard(t *testing.T, d *deploymentUnderTest) {

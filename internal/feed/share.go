@@ -20,6 +20,9 @@ import (
 type Share struct {
 	peerpb.UnimplementedFeedServer
 	Region string
+	// Admits says whether a node that the state does not know is one of the Region all
+	// the same; nil: none is.
+	Admits func(node string) bool
 
 	mu      sync.Mutex
 	ring    *Ring // nil: nothing to serve yet
@@ -118,7 +121,7 @@ func (s *Share) pump(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down], ri
 		same, v, beat, changed := ring == s.ring, ring.View(), s.beat, s.changed
 		s.mu.Unlock()
 		switch {
-		case !admitted(v, node):
+		case !admitted(v, node) && (s.Admits == nil || !s.Admits(node)):
 			return peer.ErrFenced
 		case !ok || !same:
 			return status.Error(codes.OutOfRange, "follow again: from a snapshot, or of another history")

@@ -43,6 +43,12 @@ func (r *Ring) AddNode(s record.Reader, k *record.RegionKey, n *record.Node) err
 	return wrapNode(k, key, n)
 }
 
+// SealsTo says whether a text is a node's public HPKE key.
+func SealsTo(public []byte) bool {
+	_, err := kem().NewPublicKey(public)
+	return err == nil
+}
+
 func wrapNode(k *record.RegionKey, key []byte, n *record.Node) error {
 	public, err := kem().NewPublicKey(n.HPKE)
 	if err != nil {

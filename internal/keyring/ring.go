@@ -22,10 +22,11 @@ import (
 // Ring opens secrets on one node: a control-plane node by the KEK, a Region
 // node by its HPKE key and its Region's wrapping key.
 type Ring struct {
-	KEK    []byte          // control plane; nil in a Region
-	Node   string          // Region node's id
-	Region string          // Region node's
-	HPKE   hpke.PrivateKey // Region node's
+	KEK    []byte                         // control plane; nil in a Region
+	Node   string                         // Region node's id
+	Region string                         // Region node's
+	HPKE   hpke.PrivateKey                // Region node's
+	given  atomic.Pointer[map[int][]byte] // generations of the Region's wrapping key, beside what its record has
 	cache  cache
 }
 
@@ -94,12 +95,14 @@ func (r *Ring) regionKey(s record.Reader, region string, generation int) ([]byte
 		if r.KEK != nil {
 			return open(r.KEK, k.KEK, bound)
 		}
-		for _, w := range k.Nodes {
-			if w.Holder == r.Node {
-				return hpke.Open(r.HPKE, hpke.HKDFSHA256(), hpke.AES256GCM(), append(bound, w.Holder...), w.Sealed)
+		err := errNoKey
+		for _, sealed := range r.sealedTo(k) {
+			var key []byte
+			if key, err = hpke.Open(r.HPKE, hpke.HKDFSHA256(), hpke.AES256GCM(), append(bound, r.Node...), sealed); err == nil {
+				return key, nil
 			}
 		}
-		return nil, errNoKey
+		return nil, err
 	})
 }
 

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -34,6 +35,8 @@ func announce(ctx context.Context, id, address string, current func() *view.View
 		n, err := record.Get(v, record.Nodes, record.None, id)
 		moved := address != "" && addressOf(v, id) != address && clock().Sub(told) >= addressEach
 		switch {
+		case errors.Is(err, record.ErrNotFound): // it is one by its ticket so far
+			err = nil
 		case err != nil:
 		case n.Format != record.Format: // by itself: an older control plane refuses a Region node's address
 			err = tell(ctx, &peerpb.AnnounceRequest{Format: record.Format})

@@ -74,6 +74,7 @@ func (r *Region) gauges(v *authn.Verifier) {
 	m.gauge("holdfast_peers", "Nodes of the Region that this node has an address of.", func() float64 { return float64(len(r.peers.links.all())) })
 	m.gauge("holdfast_peers_heard", "Nodes of the Region that this node hears.", func() float64 { return float64(len(r.peers.live())) })
 	m.gauge("holdfast_region_denials_pending", "Commands of the Region's own denials on this node's disk that the control plane is not known to have.", func() float64 { return float64(len(r.denials.here())) })
+	m.gauge("holdfast_region_tickets_pending", "Nodes that the Region has admitted by itself and the control plane is not known to have.", func() float64 { return float64(len(r.tickets.here())) })
 	m.gauge("holdfast_utilisation_ratio", "How busy the node is, as a part of what it can do: of its processors or of the slots of its gate, whichever is more, over ten seconds.", r.peers.busy)
 	m.gauge("holdfast_zone_loss_utilisation_ratio", "How busy the Region's other nodes would be if the zone with most of them went, as this node hears them: above 1 the Region cannot lose a zone. +Inf: nobody would be left.",
 		func() float64 {
@@ -90,7 +91,7 @@ func (r *Region) gauges(v *authn.Verifier) {
 		if set == nil {
 			return 0
 		}
-		return set.Horizon(r.replica.View(), clock()).Seconds()
+		return set.Horizon(r.view(), clock()).Seconds()
 	})
 }
 

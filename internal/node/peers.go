@@ -60,6 +60,7 @@ type heard struct {
 
 func newPeers(r *Region) *peers {
 	p := &peers{r: r, share: &feed.Share{Region: r.Config.Region}, heard: map[string]heard{}, catch: make(chan string, 1), machine: replica.NewNeighbours(), met: map[string]bool{}}
+	p.share.Admits = func(node string) bool { return p.enrolled(node) != nil }
 	p.links = links{key: r.keys.TLS(), nodes: map[string]link{}, pinned: func(name string, key ed25519.PublicKey) bool {
 		return r.replica.View() == nil || p.pinned(name, key)
 	}}
@@ -78,7 +79,7 @@ func (p *peers) addresses(v *view.View) map[string][]string {
 // alone, and once it has a state it dials again.
 func (p *peers) dial() error {
 	_, err := p.links.connect(nil)
-	_, failed := p.links.connect(p.addresses(p.r.replica.View()))
+	_, failed := p.links.connect(p.addresses(p.r.view()))
 	return errors.Join(err, failed)
 }
 
@@ -87,9 +88,9 @@ func (p *peers) pinned(name string, key ed25519.PublicKey) bool {
 	return n != nil && key.Equal(ed25519.PublicKey(n.TLS))
 }
 
-// enrolled is the record of a peer that is in force.
+// enrolled is the record of a peer that is in force, be it by a ticket.
 func (p *peers) enrolled(name string) *record.Node {
-	n, err := record.Get(p.r.replica.View(), record.Nodes, record.None, name)
+	n, err := record.Get(p.r.view(), record.Nodes, record.None, name)
 	if err != nil || n.Role != record.RegionNode || n.Region != p.r.Config.Region || n.Fenced {
 		return nil
 	}
@@ -123,10 +124,14 @@ func (p *peers) live() []string {
 }
 
 // bootstrap fetches a first state from a peer while the control plane gives
-// none. A node whose copy is lost waits for the control plane (rule 14).
+// none. A node whose copy is lost waits for the control plane (rule 14); one that
+// comes by a ticket is told of it by its peers.
 func (p *peers) bootstrap(ctx context.Context) {
 	for ctx.Err() == nil {
 		sleep(ctx, aloneFor/2+rand.N(aloneFor)) // jitter: a Region's nodes start together
+		if p.r.replica.View() != nil {
+			p.r.comeByTicket(ctx)
+		}
 		if p.r.served() || p.r.replica.Lost() {
 			return
 		}
@@ -139,7 +144,9 @@ func (p *peers) bootstrap(ctx context.Context) {
 			err := p.r.replica.CatchUp(ctx, l.feed, func() bool { return false })
 			if err == nil {
 				p.r.Log.Info("a peer has given this node its first state", "peer", l.name)
-				break
+				if err = p.dial(); err == nil { // with the keys that the state pins
+					break
+				}
 			}
 			p.r.Log.Info("no first state from a peer", "peer", l.name, "error", err)
 		}
@@ -158,12 +165,13 @@ func (p *peers) run(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return p.measure(ctx) })
 	p.meet(ctx)
 	p.r.denials.fetch(ctx)
+	p.r.tickets.fetch(ctx)
 	return nil
 }
 
 // learn keeps to the peers that the state tells, until ctx ends.
 func (p *peers) learn(ctx context.Context, group *errgroup.Group) error {
-	return p.links.learn(ctx, p.r.replica.View, p.addresses, func(all map[string][]string, changed bool, err error) {
+	return p.links.learn(ctx, p.r.view, p.addresses, func(all map[string][]string, changed bool, err error) {
 		if err != nil {
 			p.r.Log.Warn("connect to the Region's nodes", "error", err)
 		}
@@ -279,6 +287,7 @@ func (p *peers) hear(ctx context.Context, l link) error {
 		}
 		p.own() // what it says is compared with what this node serves now
 		p.r.denials.heard(ctx, l, s.Denials)
+		p.r.tickets.heard(ctx, l, s.Tickets)
 		p.step(replica.Heard{Standing: replica.Standing{Node: name, Zone: n.Zone, Lineage: s.Lineage, Index: s.Index, Ready: s.Ready,
 			Leased: s.Leased, Clock: time.Duration(s.ClockMs-clock().UnixMilli()) * time.Millisecond, Load: float64(min(s.Load, 1000)) / 1000}})
 		p.meets(name)
@@ -354,7 +363,7 @@ func (p *peers) Watch(_ *peerpb.WatchRequest, stream grpc.ServerStreamingServer[
 		v := p.r.replica.View()
 		ready, _ := p.r.ready()
 		err := stream.Send(&peerpb.Standing{Lineage: v.Head.Lineage, Index: v.Head.Index, Ready: ready, Leased: p.r.leased(),
-			ClockMs: clock().UnixMilli(), Load: uint32(p.load.Load()), Denials: p.r.denials.digest()})
+			ClockMs: clock().UnixMilli(), Load: uint32(p.load.Load()), Denials: p.r.denials.digest(), Tickets: p.r.tickets.digest()})
 		if err != nil {
 			return err
 		}
@@ -373,7 +382,7 @@ func (p *peers) serve(ctx context.Context, group *errgroup.Group) error {
 	if err != nil || l == nil {
 		return err
 	}
-	find := func(key ed25519.PublicKey) (*record.Node, bool) { return nodeOfKey(p.r.replica.View(), key) }
+	find := func(key ed25519.PublicKey) (*record.Node, bool) { return nodeOfKey(p.r.view(), key) }
 	s, err := peer.Server(p.r.keys.TLS(), find, grpcOptions(p.r.Log, nil)...)
 	if err != nil {
 		return err
@@ -400,10 +409,11 @@ func nodeOfKey(v *view.View, key ed25519.PublicKey) (*record.Node, bool) {
 	return found, err == nil && found != nil && !found.Fenced
 }
 
-// served says whether the node has a state with its own record in it.
+// served says whether the node has a state with its own record in it, or a state and
+// a ticket, and then the Region's wrapping key.
 func (r *Region) served() bool {
 	v := r.replica.View()
-	return v != nil && record.Has(v, record.Nodes, record.None, r.keys.ID)
+	return v != nil && (record.Has(v, record.Nodes, record.None, r.keys.ID) || r.byTicket() && r.ring.Holds(v))
 }
 
 // leased says whether the node follows the control plane and has heard it

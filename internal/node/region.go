@@ -63,7 +63,8 @@ type Region struct {
 	replica  *replica.Replica
 	controls *controls
 	peers    *peers
-	denials  *denials
+	denials  *ownList
+	tickets  *ownList
 	work     *admission.Gate
 	signing  atomic.Pointer[session.KeySet]
 	front    *front.Handler
@@ -89,6 +90,7 @@ func (r *Region) Run(ctx context.Context) error {
 		return errors.Join(err, group.Wait())
 	}
 	group.Go(func() error { return r.announce(ctx) })
+	group.Go(func() error { return r.keepKeys(ctx) })
 	group.Go(func() error { return r.publishKeys(ctx) })
 	group.Go(func() error { return r.reportUses(ctx) })
 	if err := r.serve(ctx, group); err != nil {
@@ -137,6 +139,12 @@ func (r *Region) open(ctx context.Context) error {
 	if err := r.replica.Open(); err != nil {
 		return err
 	}
+	if r.denials, err = openDenials(r); err != nil {
+		return fmt.Errorf("the Region's own denials: %w", err)
+	}
+	if r.tickets, err = openTickets(r); err != nil {
+		return fmt.Errorf("the Region's own tickets: %w", err)
+	}
 	return r.peers.dial()
 }
 
@@ -168,7 +176,7 @@ func (r *Region) sources() []replica.Source {
 	return list
 }
 
-// firstView waits until the node has a state with its own record in it.
+// firstView waits until the node has a state that it may serve.
 func (r *Region) firstView(ctx context.Context) error {
 	for {
 		if r.served() && (r.replica.Connected() || !failpoint.On(failpoint.NeedsControl)) {
@@ -194,9 +202,6 @@ func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
 	}
 	r.metrics = newMetrics(r.Config, r.keys.ID, record.RegionNode)
 	verifier := &authn.Verifier{Ring: r.ring, Region: r.Config.Region, OptIn: r.optIn(), AnyRegion: r.Config.AnyRegion, Floor: r.replica.Floor, Hot: new(view.Ring)}
-	if r.denials, err = openDenials(r); err != nil {
-		return fmt.Errorf("the Region's own denials: %w", err)
-	}
 	r.gauges(verifier)
 	authorizer, work := &authz.Authorizer{}, newGate(r.metrics)
 	r.work = work
@@ -204,6 +209,7 @@ func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
 		return err
 	}
 	group.Go(func() error { return r.denials.run(ctx) })
+	group.Go(func() error { return r.tickets.run(ctx) })
 	if err := r.serveOperators(ctx, group, &operator.Server{View: r.view, Now: clock, Authorizer: authorizer}); err != nil {
 		return err
 	}
@@ -357,7 +363,7 @@ func (r *Region) mint(c *api.Call, claims sts.Claims) (*sts.Minted, error) {
 	if set == nil {
 		return nil, unready
 	}
-	v := r.replica.View()
+	v := r.view()
 	key, regional := set.Choose(v, c.Now)
 	if key == nil {
 		return nil, unready
@@ -443,7 +449,7 @@ func replaceSecret(path string, b []byte) error {
 }
 
 func (r *Region) publish(ctx context.Context, set session.KeySet) error {
-	v := r.replica.View()
+	v := r.view() // what its ticket names is handed up with it
 	req := &peerpb.PublishKeysRequest{}
 	for i := range set {
 		if record.Has(v, record.SigningKeys, record.None, set[i].ID) {
@@ -455,7 +461,7 @@ func (r *Region) publish(ctx context.Context, set session.KeySet) error {
 		}
 		req.Keys = append(req.Keys, b)
 	}
-	if len(req.Keys) == 0 {
+	if len(req.Keys) == 0 || r.byTicket() {
 		return nil
 	}
 	return r.ask(ctx, func(ctx context.Context, c peerpb.ControlClient) error {
@@ -485,7 +491,7 @@ func (r *Region) known() bool {
 	if set == nil {
 		return false
 	}
-	key, regional := set.Choose(r.replica.View(), clock())
+	key, regional := set.Choose(r.view(), clock())
 	return key != nil && !regional
 }
 
@@ -506,7 +512,7 @@ func (r *Region) status() Status {
 		s.ZoneLoss = &left
 	}
 	if set := r.signing.Load(); set != nil {
-		s.Horizon = set.Horizon(v, clock()).Seconds()
+		s.Horizon = set.Horizon(r.view(), clock()).Seconds()
 	}
 	return s
 }

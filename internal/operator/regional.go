@@ -2,7 +2,6 @@ package operator
 
 import (
 	"context"
-	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -70,12 +69,7 @@ func Regional(r record.Reader, text []byte, cluster, region string) (id string, 
 	if err != nil {
 		return "", nil, err
 	}
-	s := &Server{reader: r}
-	public, err := s.public(c.Operator)
-	if err != nil || !ed25519.Verify(public, message(c), c.Signature) {
-		return "", nil, errUnsigned
-	}
-	by, err := s.approved(c)
+	by, err := (&Server{reader: r}).signed(c)
 	if err != nil {
 		return "", nil, err
 	}
@@ -129,11 +123,15 @@ func regional(text []byte) (*operatorpb.Command, *Together, error) {
 
 // RegionOf is the Region that a proposed command is for; "": the control plane.
 func RegionOf(c *operatorpb.Command) string {
-	var in Together
-	if c.Name != RegionDeny || decode(c, &in) != nil {
-		return ""
+	var deny Together
+	var admit Ticket
+	switch {
+	case c.Name == RegionDeny && decode(c, &deny) == nil:
+		return deny.Region
+	case c.Name == RegionAdmit && decode(c, &admit) == nil:
+		return admit.Region
 	}
-	return in.Region
+	return ""
 }
 
 // derived is the id of a command's nth denial: whoever reads the command comes
@@ -163,6 +161,7 @@ type RegionState struct {
 	Region   string           `json:"region"`
 	Sequence uint64           `json:"sequence"` // the next
 	Denials  []RegionalDenial `json:"denials"`
+	Tickets  []NodeLine       `json:"tickets"` // a fenced one was withdrawn
 }
 
 // RegionalDenial is a denial of a Region's own that the control plane does not
@@ -173,7 +172,7 @@ type RegionalDenial struct {
 }
 
 // RegionServer runs on a Region node what operators may ask of it while the
-// control plane is gone: reads, and the Region's own denials.
+// control plane is gone: reads, the Region's own denials, and its own tickets.
 type RegionServer struct {
 	operatorpb.UnimplementedOperatorServer
 	*Server
@@ -182,6 +181,8 @@ type RegionServer struct {
 	// Deny takes a verified command, and returns when it is acknowledged: with
 	// the Region's nodes that lack it.
 	Deny func(ctx context.Context, id string, command []byte, denials []*record.Denial) (missing []string, err error)
+	// Admit is Deny for a ticket.
+	Admit func(ctx context.Context, id string, command []byte, t *record.Ticket) (missing []string, err error)
 }
 
 // Backup is the control plane's.
@@ -194,6 +195,8 @@ func (s *RegionServer) Execute(ctx context.Context, c *operatorpb.Command) (*ope
 	switch c.Name {
 	case RegionDeny:
 		return s.deny(ctx, c)
+	case RegionAdmit:
+		return s.admit(ctx, c)
 	case "region.list":
 		if _, err := s.verify(c); err != nil {
 			return nil, status.Error(codes.PermissionDenied, err.Error())
@@ -205,7 +208,7 @@ func (s *RegionServer) Execute(ctx context.Context, c *operatorpb.Command) (*ope
 		return &operatorpb.Result{Body: body}, nil
 	}
 	if do, err := s.command(c, nil); err != nil || do.read == nil {
-		return nil, status.Error(codes.FailedPrecondition, "a Region node reads, and denies in its Region: this is for the control plane")
+		return nil, status.Error(codes.FailedPrecondition, "a Region node reads, and denies and admits in its Region: this is for the control plane")
 	}
 	return s.Server.Execute(ctx, c)
 }

@@ -148,11 +148,7 @@ func (s *Server) verify(c *operatorpb.Command) (signers, error) {
 	if len(c.Nonce) != nonceSize || len(c.Arguments) > maxArguments || len(c.Name) > maxName || len(c.Operator) > maxName || len(c.Approvals) > maxApprovals {
 		return nil, errors.New("operator: the command is malformed")
 	}
-	public, err := s.public(c.Operator)
-	if err != nil || !ed25519.Verify(public, message(c), c.Signature) {
-		return nil, errUnsigned
-	}
-	by, err := s.approved(c)
+	by, err := s.signed(c)
 	if err != nil {
 		return nil, err
 	}
@@ -165,6 +161,15 @@ func (s *Server) verify(c *operatorpb.Command) (signers, error) {
 		return nil, fmt.Errorf("operator: the command's time is more than %s off this node's", words)
 	}
 	return by, s.once(nonce{c.Operator, string(c.Nonce)}, now, now.Add(life+maxSkew))
+}
+
+// signed checks the signatures: the operator's own, and the approvals.
+func (s *Server) signed(c *operatorpb.Command) (signers, error) {
+	public, err := s.public(c.Operator)
+	if err != nil || !ed25519.Verify(public, message(c), c.Signature) {
+		return nil, errUnsigned
+	}
+	return s.approved(c)
 }
 
 // approved checks the approvals: each of another enrolled operator.

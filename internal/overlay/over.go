@@ -12,12 +12,15 @@ import (
 )
 
 var (
+	errTickets = errors.New("this Region has as many open tickets as it may: the next one waits for the control plane, or for the end of one")
+	errNamed   = errors.New("there is a ticket for a node of this name already")
+
 	errFull  = errors.New("this Region's own list of denials is full: what it can hold waits for the control plane")
 	errAlone = errors.New("it is in force on this node alone: no other node of the Region has it on its disk, so it is not acknowledged")
 )
 
-// Overlaid lays a Region's list over the views that its node serves. Its zero
-// value has nothing to lay over them.
+// Overlaid lays one of a Region's lists over the views that its node serves. Its
+// zero value has nothing to lay over them.
 type Overlaid struct {
 	shown atomic.Pointer[[]Entry]
 	last  atomic.Pointer[laid]
@@ -31,7 +34,7 @@ type laid struct {
 	view    *view.View
 }
 
-// Show has these denied from now on.
+// Show has these in force from now on.
 func (o *Overlaid) Show(entries []Entry) {
 	if len(entries) == 0 {
 		o.shown.Store(nil)
@@ -61,14 +64,22 @@ func (o *Overlaid) Over(base *view.View) *view.View {
 			if record.Has(base, record.Denials, record.None, d.ID) && !failpoint.On(failpoint.LiftedReturns) {
 				continue
 			}
-			if err := record.Put(p, record.Denials, d); err != nil {
-				panic("overlay: a verified denial does not encode: " + err.Error()) // plain data: a mistake of ours
-			}
+			must(record.Put(p, record.Denials, d))
+		}
+		if t := e.Ticket; t != nil && t.Unused(p) == nil {
+			must(t.Put(p))
 		}
 	}
 	l := &laid{base, entries, &view.View{State: p.State(), Head: base.Head}}
 	o.last.Store(l)
 	return l.view
+}
+
+// must: what was verified is plain data, which encodes.
+func must(err error) {
+	if err != nil {
+		panic("overlay: a verified entry does not encode: " + err.Error())
+	}
 }
 
 // Digest tells two lists apart: what nodes compare.

@@ -1,14 +1,16 @@
-// Package overlay is a Region's own list of denials: what its operators deny
-// while the control plane cannot be reached. List is the machine that decides;
-// what it holds is laid over the state that a node serves, so that every check
-// sees it as a denial like any other.
+// Package overlay is a Region's own lists: what its operators deny, and whom they
+// admit, while the control plane cannot be reached. List is the machine that decides
+// about either; what it holds is laid over the state that a node serves, so that
+// every check sees a denial, or a node, like any other.
 //
-// Invariant: the list only denies. An entry is in force once it is on this
-// node's disk, is acknowledged once it is on two, and leaves a node only when
-// that node's own applied state holds each of its denials or their tombstones.
+// Invariant: one list only denies, the other only admits nodes that the state does
+// not know. An entry is in force once it is on this node's disk, is acknowledged
+// once it is on two, and leaves a node only when that node's own applied state holds
+// what it comes to: its denials or their tombstones, its node in force or fenced.
 package overlay
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -17,10 +19,11 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/record"
 )
 
-// Limits of a Region's list.
+// Limits of a Region's lists.
 const (
 	MaxEntries = 256
 	MaxDenials = 1024 // of all entries
+	MaxTickets = 5
 )
 
 // How long an entry is waited for.
@@ -31,11 +34,12 @@ const (
 	patience = 3 * time.Second
 )
 
-// Entry is one command of operators, with the denials that it comes to.
+// Entry is one command of operators, with what it comes to: denials, or a node.
 type Entry struct {
 	ID      string
 	Command []byte // as the operators have signed it: what proves the rest
 	Denials []*record.Denial
+	Ticket  *record.Ticket
 }
 
 // Events of the List.
@@ -76,6 +80,7 @@ type (
 
 // List is the machine: no goroutine of its own, channel, clock or I/O inside.
 type List struct {
+	kind     kind
 	items    map[string]*item
 	enrolled []string
 	state    record.Reader
@@ -92,8 +97,28 @@ type item struct {
 	two     time.Time       // two nodes have had it; zero: not yet
 }
 
-// NewList returns an empty list.
-func NewList() *List { return &List{items: map[string]*item{}} }
+// kind is what sets the two lists apart.
+type kind struct {
+	most int // entries
+	full error
+	// held says whether a state holds what an entry comes to (protocol rule 21).
+	held func(record.Reader, *Entry) bool
+}
+
+// NewList returns an empty list of denials.
+func NewList() *List {
+	return &List{items: map[string]*item{}, kind: kind{MaxEntries, errFull, func(r record.Reader, e *Entry) bool {
+		return !slices.ContainsFunc(e.Denials, func(d *record.Denial) bool { return !record.Has(r, record.Denials, record.None, d.ID) })
+	}}}
+}
+
+// NewTickets returns an empty list of tickets. signed says whether a state still
+// knows the operators of one: their removal ends it.
+func NewTickets(signed func(record.Reader, *Entry) bool) *List {
+	return &List{items: map[string]*item{}, kind: kind{MaxTickets, errTickets, func(r record.Reader, e *Entry) bool {
+		return record.Has(r, record.Nodes, record.None, e.Ticket.Node.ID) || !signed(r, e)
+	}}}
+}
 
 // Step takes one event and says what is to be done.
 func (l *List) Step(event any, now time.Time) []any {
@@ -122,7 +147,7 @@ func (l *List) Step(event any, now time.Time) []any {
 // made takes an operator's entry; one that is there already is waited for
 // again.
 func (l *List) made(e Entry, now time.Time) []any {
-	if err := l.room(e); err != nil {
+	if err := errors.Join(l.room(e), l.named(e)); err != nil {
 		return []any{Answer{ID: e.ID, Err: err}}
 	}
 	i := l.items[e.ID]
@@ -145,8 +170,18 @@ func (l *List) room(e Entry) error {
 		}
 		total += len(i.Denials)
 	}
-	if len(l.items) >= MaxEntries || total > MaxDenials {
-		return errFull
+	if len(l.items) >= l.kind.most || total > MaxDenials {
+		return l.kind.full
+	}
+	return nil
+}
+
+// named refuses a second ticket for one name: the first stays.
+func (l *List) named(e Entry) error {
+	for _, i := range l.items {
+		if e.Ticket != nil && i.ID != e.ID && i.Ticket.Node.ID == e.Ticket.Node.ID {
+			return errNamed
+		}
 	}
 	return nil
 }
@@ -171,21 +206,9 @@ func (l *List) told(e Told) []any {
 	return l.save()
 }
 
-// settled says whether this node's own applied state holds each denial of an
-// entry, in force or lifted (protocol rule 21).
+// settled says whether this node's own applied state holds what an entry comes to.
 func (l *List) settled(e *Entry) bool {
-	if failpoint.On(failpoint.DropsHandedUp) {
-		return true
-	}
-	if l.state == nil {
-		return false
-	}
-	for _, d := range e.Denials {
-		if !record.Has(l.state, record.Denials, record.None, d.ID) {
-			return false
-		}
-	}
-	return true
+	return failpoint.On(failpoint.DropsHandedUp) || l.state != nil && l.kind.held(l.state, e)
 }
 
 func (l *List) applied() []any {

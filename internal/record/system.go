@@ -59,7 +59,7 @@ type Node struct {
 	TLS    []byte `json:"tls"`            // Ed25519 public key of its certificate
 	HPKE   []byte `json:"hpke"`           // X25519 public key that secrets are sealed to
 	Head   []byte `json:"head,omitempty"` // Ed25519 key for signed heads; control-plane nodes
-	Invite []byte `json:"invite"`         // public one-time key that admitted it; single use
+	Invite []byte `json:"invite"`         // public one-time key that admitted it, or the hash of its ticket; single use
 	Format int    `json:"format"`         // highest format that it reads
 	Joined Time   `json:"joined"`
 	Fenced bool   `json:"fenced,omitempty"`

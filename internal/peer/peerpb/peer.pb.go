@@ -1385,6 +1385,7 @@ type Standing struct {
 	ClockMs       int64                  `protobuf:"varint,5,opt,name=clock_ms,json=clockMs,proto3" json:"clock_ms,omitempty"` // its clock as it sends this
 	Load          uint32                 `protobuf:"varint,6,opt,name=load,proto3" json:"load,omitempty"`                      // of its work, in thousandths of what it can do
 	Denials       []byte                 `protobuf:"bytes,7,opt,name=denials,proto3" json:"denials,omitempty"`                 // digest of the Region's own denials on its disk; empty: none
+	Tickets       []byte                 `protobuf:"bytes,8,opt,name=tickets,proto3" json:"tickets,omitempty"`                 // of its own tickets
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1468,28 +1469,35 @@ func (x *Standing) GetDenials() []byte {
 	return nil
 }
 
-// Denials are operators' commands, as they have signed them.
-type Denials struct {
+func (x *Standing) GetTickets() []byte {
+	if x != nil {
+		return x.Tickets
+	}
+	return nil
+}
+
+// Commands are operators', as they have signed them.
+type Commands struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Commands      [][]byte               `protobuf:"bytes,1,rep,name=commands,proto3" json:"commands,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Denials) Reset() {
-	*x = Denials{}
+func (x *Commands) Reset() {
+	*x = Commands{}
 	mi := &file_peer_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Denials) String() string {
+func (x *Commands) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Denials) ProtoMessage() {}
+func (*Commands) ProtoMessage() {}
 
-func (x *Denials) ProtoReflect() protoreflect.Message {
+func (x *Commands) ProtoReflect() protoreflect.Message {
 	mi := &file_peer_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1501,12 +1509,12 @@ func (x *Denials) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Denials.ProtoReflect.Descriptor instead.
-func (*Denials) Descriptor() ([]byte, []int) {
+// Deprecated: Use Commands.ProtoReflect.Descriptor instead.
+func (*Commands) Descriptor() ([]byte, []int) {
 	return file_peer_proto_rawDescGZIP(), []int{25}
 }
 
-func (x *Denials) GetCommands() [][]byte {
+func (x *Commands) GetCommands() [][]byte {
 	if x != nil {
 		return x.Commands
 	}
@@ -1601,6 +1609,227 @@ func (*DenyReply) Descriptor() ([]byte, []int) {
 	return file_peer_proto_rawDescGZIP(), []int{27}
 }
 
+type KeysRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeysRequest) Reset() {
+	*x = KeysRequest{}
+	mi := &file_peer_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeysRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeysRequest) ProtoMessage() {}
+
+func (x *KeysRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeysRequest.ProtoReflect.Descriptor instead.
+func (*KeysRequest) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{28}
+}
+
+type KeysReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Wraps         []*Wrap                `protobuf:"bytes,1,rep,name=wraps,proto3" json:"wraps,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeysReply) Reset() {
+	*x = KeysReply{}
+	mi := &file_peer_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeysReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeysReply) ProtoMessage() {}
+
+func (x *KeysReply) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeysReply.ProtoReflect.Descriptor instead.
+func (*KeysReply) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *KeysReply) GetWraps() []*Wrap {
+	if x != nil {
+		return x.Wraps
+	}
+	return nil
+}
+
+// Wrap is a generation of a Region's wrapping key, sealed to a node by HPKE.
+type Wrap struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Generation    int32                  `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
+	Sealed        []byte                 `protobuf:"bytes,2,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Wrap) Reset() {
+	*x = Wrap{}
+	mi := &file_peer_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Wrap) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Wrap) ProtoMessage() {}
+
+func (x *Wrap) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Wrap.ProtoReflect.Descriptor instead.
+func (*Wrap) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *Wrap) GetGeneration() int32 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *Wrap) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+type AdmitRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Command       []byte                 `protobuf:"bytes,1,opt,name=command,proto3" json:"command,omitempty"`
+	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"` // whose it is, when a control-plane node hands it on
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AdmitRequest) Reset() {
+	*x = AdmitRequest{}
+	mi := &file_peer_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdmitRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdmitRequest) ProtoMessage() {}
+
+func (x *AdmitRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdmitRequest.ProtoReflect.Descriptor instead.
+func (*AdmitRequest) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *AdmitRequest) GetCommand() []byte {
+	if x != nil {
+		return x.Command
+	}
+	return nil
+}
+
+func (x *AdmitRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+type AdmitReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AdmitReply) Reset() {
+	*x = AdmitReply{}
+	mi := &file_peer_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdmitReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdmitReply) ProtoMessage() {}
+
+func (x *AdmitReply) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdmitReply.ProtoReflect.Descriptor instead.
+func (*AdmitReply) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{32}
+}
+
 var File_peer_proto protoreflect.FileDescriptor
 
 const file_peer_proto_rawDesc = "" +
@@ -1691,7 +1920,7 @@ const file_peer_proto_rawDesc = "" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x18\n" +
 	"\aaddress\x18\x03 \x01(\tR\aaddress\"\x0f\n" +
 	"\rAnnounceReply\"\x0e\n" +
-	"\fWatchRequest\"\xb1\x01\n" +
+	"\fWatchRequest\"\xcb\x01\n" +
 	"\bStanding\x12\x18\n" +
 	"\alineage\x18\x01 \x01(\tR\alineage\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x14\n" +
@@ -1699,24 +1928,41 @@ const file_peer_proto_rawDesc = "" +
 	"\x06leased\x18\x04 \x01(\bR\x06leased\x12\x19\n" +
 	"\bclock_ms\x18\x05 \x01(\x03R\aclockMs\x12\x12\n" +
 	"\x04load\x18\x06 \x01(\rR\x04load\x12\x18\n" +
-	"\adenials\x18\a \x01(\fR\adenials\"%\n" +
-	"\aDenials\x12\x1a\n" +
+	"\adenials\x18\a \x01(\fR\adenials\x12\x18\n" +
+	"\atickets\x18\b \x01(\fR\atickets\"&\n" +
+	"\bCommands\x12\x1a\n" +
 	"\bcommands\x18\x01 \x03(\fR\bcommands\"=\n" +
 	"\vDenyRequest\x12\x1a\n" +
 	"\bcommands\x18\x01 \x03(\fR\bcommands\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\"\v\n" +
-	"\tDenyReply2B\n" +
+	"\tDenyReply\"\r\n" +
+	"\vKeysRequest\"9\n" +
+	"\tKeysReply\x12,\n" +
+	"\x05wraps\x18\x01 \x03(\v2\x16.holdfast.peer.v1.WrapR\x05wraps\">\n" +
+	"\x04Wrap\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x01 \x01(\x05R\n" +
+	"generation\x12\x16\n" +
+	"\x06sealed\x18\x02 \x01(\fR\x06sealed\"<\n" +
+	"\fAdmitRequest\x12\x18\n" +
+	"\acommand\x18\x01 \x01(\fR\acommand\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\"\f\n" +
+	"\n" +
+	"AdmitReply2B\n" +
 	"\x04Feed\x12:\n" +
-	"\x06Follow\x12\x14.holdfast.peer.v1.Up\x1a\x16.holdfast.peer.v1.Down(\x010\x012\x90\x01\n" +
+	"\x06Follow\x12\x14.holdfast.peer.v1.Up\x1a\x16.holdfast.peer.v1.Down(\x010\x012\x99\x02\n" +
 	"\x05Peers\x12E\n" +
-	"\x05Watch\x12\x1e.holdfast.peer.v1.WatchRequest\x1a\x1a.holdfast.peer.v1.Standing0\x01\x12@\n" +
-	"\bExchange\x12\x19.holdfast.peer.v1.Denials\x1a\x19.holdfast.peer.v1.Denials2\x94\x04\n" +
+	"\x05Watch\x12\x1e.holdfast.peer.v1.WatchRequest\x1a\x1a.holdfast.peer.v1.Standing0\x01\x12B\n" +
+	"\bExchange\x12\x1a.holdfast.peer.v1.Commands\x1a\x1a.holdfast.peer.v1.Commands\x12A\n" +
+	"\aTickets\x12\x1a.holdfast.peer.v1.Commands\x1a\x1a.holdfast.peer.v1.Commands\x12B\n" +
+	"\x04Keys\x12\x1d.holdfast.peer.v1.KeysRequest\x1a\x1b.holdfast.peer.v1.KeysReply2\xdb\x04\n" +
 	"\aControl\x12B\n" +
 	"\x04Join\x12\x1d.holdfast.peer.v1.JoinRequest\x1a\x1b.holdfast.peer.v1.JoinReply\x12G\n" +
 	"\x05Relay\x12\x1e.holdfast.peer.v1.RelayRequest\x1a\x1c.holdfast.peer.v1.RelayReply0\x01\x12W\n" +
 	"\vPublishKeys\x12$.holdfast.peer.v1.PublishKeysRequest\x1a\".holdfast.peer.v1.PublishKeysReply\x12H\n" +
 	"\x06Report\x12\x1f.holdfast.peer.v1.ReportRequest\x1a\x1d.holdfast.peer.v1.ReportReply\x12B\n" +
-	"\x04Deny\x12\x1d.holdfast.peer.v1.DenyRequest\x1a\x1b.holdfast.peer.v1.DenyReply\x12N\n" +
+	"\x04Deny\x12\x1d.holdfast.peer.v1.DenyRequest\x1a\x1b.holdfast.peer.v1.DenyReply\x12E\n" +
+	"\x05Admit\x12\x1e.holdfast.peer.v1.AdmitRequest\x1a\x1c.holdfast.peer.v1.AdmitReply\x12N\n" +
 	"\bAnnounce\x12!.holdfast.peer.v1.AnnounceRequest\x1a\x1f.holdfast.peer.v1.AnnounceReply\x12E\n" +
 	"\x05Clock\x12\x1e.holdfast.peer.v1.ClockRequest\x1a\x1c.holdfast.peer.v1.ClockReplyB7Z5github.com/holdfast-iam/holdfast/internal/peer/peerpbb\x06proto3"
 
@@ -1732,7 +1978,7 @@ func file_peer_proto_rawDescGZIP() []byte {
 	return file_peer_proto_rawDescData
 }
 
-var file_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_peer_proto_goTypes = []any{
 	(*Up)(nil),                 // 0: holdfast.peer.v1.Up
 	(*Hello)(nil),              // 1: holdfast.peer.v1.Hello
@@ -1759,9 +2005,14 @@ var file_peer_proto_goTypes = []any{
 	(*AnnounceReply)(nil),      // 22: holdfast.peer.v1.AnnounceReply
 	(*WatchRequest)(nil),       // 23: holdfast.peer.v1.WatchRequest
 	(*Standing)(nil),           // 24: holdfast.peer.v1.Standing
-	(*Denials)(nil),            // 25: holdfast.peer.v1.Denials
+	(*Commands)(nil),           // 25: holdfast.peer.v1.Commands
 	(*DenyRequest)(nil),        // 26: holdfast.peer.v1.DenyRequest
 	(*DenyReply)(nil),          // 27: holdfast.peer.v1.DenyReply
+	(*KeysRequest)(nil),        // 28: holdfast.peer.v1.KeysRequest
+	(*KeysReply)(nil),          // 29: holdfast.peer.v1.KeysReply
+	(*Wrap)(nil),               // 30: holdfast.peer.v1.Wrap
+	(*AdmitRequest)(nil),       // 31: holdfast.peer.v1.AdmitRequest
+	(*AdmitReply)(nil),         // 32: holdfast.peer.v1.AdmitReply
 }
 var file_peer_proto_depIdxs = []int32{
 	1,  // 0: holdfast.peer.v1.Up.hello:type_name -> holdfast.peer.v1.Hello
@@ -1774,31 +2025,38 @@ var file_peer_proto_depIdxs = []int32{
 	6,  // 7: holdfast.peer.v1.SnapshotPart.entries:type_name -> holdfast.peer.v1.Entry
 	12, // 8: holdfast.peer.v1.RelayRequest.header:type_name -> holdfast.peer.v1.Field
 	12, // 9: holdfast.peer.v1.RelayReply.header:type_name -> holdfast.peer.v1.Field
-	0,  // 10: holdfast.peer.v1.Feed.Follow:input_type -> holdfast.peer.v1.Up
-	23, // 11: holdfast.peer.v1.Peers.Watch:input_type -> holdfast.peer.v1.WatchRequest
-	25, // 12: holdfast.peer.v1.Peers.Exchange:input_type -> holdfast.peer.v1.Denials
-	10, // 13: holdfast.peer.v1.Control.Join:input_type -> holdfast.peer.v1.JoinRequest
-	13, // 14: holdfast.peer.v1.Control.Relay:input_type -> holdfast.peer.v1.RelayRequest
-	15, // 15: holdfast.peer.v1.Control.PublishKeys:input_type -> holdfast.peer.v1.PublishKeysRequest
-	17, // 16: holdfast.peer.v1.Control.Report:input_type -> holdfast.peer.v1.ReportRequest
-	26, // 17: holdfast.peer.v1.Control.Deny:input_type -> holdfast.peer.v1.DenyRequest
-	21, // 18: holdfast.peer.v1.Control.Announce:input_type -> holdfast.peer.v1.AnnounceRequest
-	19, // 19: holdfast.peer.v1.Control.Clock:input_type -> holdfast.peer.v1.ClockRequest
-	3,  // 20: holdfast.peer.v1.Feed.Follow:output_type -> holdfast.peer.v1.Down
-	24, // 21: holdfast.peer.v1.Peers.Watch:output_type -> holdfast.peer.v1.Standing
-	25, // 22: holdfast.peer.v1.Peers.Exchange:output_type -> holdfast.peer.v1.Denials
-	11, // 23: holdfast.peer.v1.Control.Join:output_type -> holdfast.peer.v1.JoinReply
-	14, // 24: holdfast.peer.v1.Control.Relay:output_type -> holdfast.peer.v1.RelayReply
-	16, // 25: holdfast.peer.v1.Control.PublishKeys:output_type -> holdfast.peer.v1.PublishKeysReply
-	18, // 26: holdfast.peer.v1.Control.Report:output_type -> holdfast.peer.v1.ReportReply
-	27, // 27: holdfast.peer.v1.Control.Deny:output_type -> holdfast.peer.v1.DenyReply
-	22, // 28: holdfast.peer.v1.Control.Announce:output_type -> holdfast.peer.v1.AnnounceReply
-	20, // 29: holdfast.peer.v1.Control.Clock:output_type -> holdfast.peer.v1.ClockReply
-	20, // [20:30] is the sub-list for method output_type
-	10, // [10:20] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	30, // 10: holdfast.peer.v1.KeysReply.wraps:type_name -> holdfast.peer.v1.Wrap
+	0,  // 11: holdfast.peer.v1.Feed.Follow:input_type -> holdfast.peer.v1.Up
+	23, // 12: holdfast.peer.v1.Peers.Watch:input_type -> holdfast.peer.v1.WatchRequest
+	25, // 13: holdfast.peer.v1.Peers.Exchange:input_type -> holdfast.peer.v1.Commands
+	25, // 14: holdfast.peer.v1.Peers.Tickets:input_type -> holdfast.peer.v1.Commands
+	28, // 15: holdfast.peer.v1.Peers.Keys:input_type -> holdfast.peer.v1.KeysRequest
+	10, // 16: holdfast.peer.v1.Control.Join:input_type -> holdfast.peer.v1.JoinRequest
+	13, // 17: holdfast.peer.v1.Control.Relay:input_type -> holdfast.peer.v1.RelayRequest
+	15, // 18: holdfast.peer.v1.Control.PublishKeys:input_type -> holdfast.peer.v1.PublishKeysRequest
+	17, // 19: holdfast.peer.v1.Control.Report:input_type -> holdfast.peer.v1.ReportRequest
+	26, // 20: holdfast.peer.v1.Control.Deny:input_type -> holdfast.peer.v1.DenyRequest
+	31, // 21: holdfast.peer.v1.Control.Admit:input_type -> holdfast.peer.v1.AdmitRequest
+	21, // 22: holdfast.peer.v1.Control.Announce:input_type -> holdfast.peer.v1.AnnounceRequest
+	19, // 23: holdfast.peer.v1.Control.Clock:input_type -> holdfast.peer.v1.ClockRequest
+	3,  // 24: holdfast.peer.v1.Feed.Follow:output_type -> holdfast.peer.v1.Down
+	24, // 25: holdfast.peer.v1.Peers.Watch:output_type -> holdfast.peer.v1.Standing
+	25, // 26: holdfast.peer.v1.Peers.Exchange:output_type -> holdfast.peer.v1.Commands
+	25, // 27: holdfast.peer.v1.Peers.Tickets:output_type -> holdfast.peer.v1.Commands
+	29, // 28: holdfast.peer.v1.Peers.Keys:output_type -> holdfast.peer.v1.KeysReply
+	11, // 29: holdfast.peer.v1.Control.Join:output_type -> holdfast.peer.v1.JoinReply
+	14, // 30: holdfast.peer.v1.Control.Relay:output_type -> holdfast.peer.v1.RelayReply
+	16, // 31: holdfast.peer.v1.Control.PublishKeys:output_type -> holdfast.peer.v1.PublishKeysReply
+	18, // 32: holdfast.peer.v1.Control.Report:output_type -> holdfast.peer.v1.ReportReply
+	27, // 33: holdfast.peer.v1.Control.Deny:output_type -> holdfast.peer.v1.DenyReply
+	32, // 34: holdfast.peer.v1.Control.Admit:output_type -> holdfast.peer.v1.AdmitReply
+	22, // 35: holdfast.peer.v1.Control.Announce:output_type -> holdfast.peer.v1.AnnounceReply
+	20, // 36: holdfast.peer.v1.Control.Clock:output_type -> holdfast.peer.v1.ClockReply
+	24, // [24:37] is the sub-list for method output_type
+	11, // [11:24] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_peer_proto_init() }
@@ -1821,7 +2079,7 @@ func file_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peer_proto_rawDesc), len(file_peer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -123,6 +123,8 @@ var Feed_ServiceDesc = grpc.ServiceDesc{
 const (
 	Peers_Watch_FullMethodName    = "/holdfast.peer.v1.Peers/Watch"
 	Peers_Exchange_FullMethodName = "/holdfast.peer.v1.Peers/Exchange"
+	Peers_Tickets_FullMethodName  = "/holdfast.peer.v1.Peers/Tickets"
+	Peers_Keys_FullMethodName     = "/holdfast.peer.v1.Peers/Keys"
 )
 
 // PeersClient is the client API for Peers service.
@@ -136,7 +138,11 @@ type PeersClient interface {
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Standing], error)
 	// Exchange makes the caller's denials of the Region's own durable, and answers
 	// with all that this node has on its disk.
-	Exchange(ctx context.Context, in *Denials, opts ...grpc.CallOption) (*Denials, error)
+	Exchange(ctx context.Context, in *Commands, opts ...grpc.CallOption) (*Commands, error)
+	// Tickets is Exchange for the nodes that the Region has admitted by itself.
+	Tickets(ctx context.Context, in *Commands, opts ...grpc.CallOption) (*Commands, error)
+	// Keys seals the Region's wrapping keys to the calling node.
+	Keys(ctx context.Context, in *KeysRequest, opts ...grpc.CallOption) (*KeysReply, error)
 }
 
 type peersClient struct {
@@ -166,10 +172,30 @@ func (c *peersClient) Watch(ctx context.Context, in *WatchRequest, opts ...grpc.
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Peers_WatchClient = grpc.ServerStreamingClient[Standing]
 
-func (c *peersClient) Exchange(ctx context.Context, in *Denials, opts ...grpc.CallOption) (*Denials, error) {
+func (c *peersClient) Exchange(ctx context.Context, in *Commands, opts ...grpc.CallOption) (*Commands, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(Denials)
+	out := new(Commands)
 	err := c.cc.Invoke(ctx, Peers_Exchange_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *peersClient) Tickets(ctx context.Context, in *Commands, opts ...grpc.CallOption) (*Commands, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Commands)
+	err := c.cc.Invoke(ctx, Peers_Tickets_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *peersClient) Keys(ctx context.Context, in *KeysRequest, opts ...grpc.CallOption) (*KeysReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(KeysReply)
+	err := c.cc.Invoke(ctx, Peers_Keys_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +213,11 @@ type PeersServer interface {
 	Watch(*WatchRequest, grpc.ServerStreamingServer[Standing]) error
 	// Exchange makes the caller's denials of the Region's own durable, and answers
 	// with all that this node has on its disk.
-	Exchange(context.Context, *Denials) (*Denials, error)
+	Exchange(context.Context, *Commands) (*Commands, error)
+	// Tickets is Exchange for the nodes that the Region has admitted by itself.
+	Tickets(context.Context, *Commands) (*Commands, error)
+	// Keys seals the Region's wrapping keys to the calling node.
+	Keys(context.Context, *KeysRequest) (*KeysReply, error)
 	mustEmbedUnimplementedPeersServer()
 }
 
@@ -201,8 +231,14 @@ type UnimplementedPeersServer struct{}
 func (UnimplementedPeersServer) Watch(*WatchRequest, grpc.ServerStreamingServer[Standing]) error {
 	return status.Error(codes.Unimplemented, "method Watch not implemented")
 }
-func (UnimplementedPeersServer) Exchange(context.Context, *Denials) (*Denials, error) {
+func (UnimplementedPeersServer) Exchange(context.Context, *Commands) (*Commands, error) {
 	return nil, status.Error(codes.Unimplemented, "method Exchange not implemented")
+}
+func (UnimplementedPeersServer) Tickets(context.Context, *Commands) (*Commands, error) {
+	return nil, status.Error(codes.Unimplemented, "method Tickets not implemented")
+}
+func (UnimplementedPeersServer) Keys(context.Context, *KeysRequest) (*KeysReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Keys not implemented")
 }
 func (UnimplementedPeersServer) mustEmbedUnimplementedPeersServer() {}
 func (UnimplementedPeersServer) testEmbeddedByValue()               {}
@@ -237,7 +273,7 @@ func _Peers_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
 type Peers_WatchServer = grpc.ServerStreamingServer[Standing]
 
 func _Peers_Exchange_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(Denials)
+	in := new(Commands)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
@@ -249,7 +285,43 @@ func _Peers_Exchange_Handler(srv interface{}, ctx context.Context, dec func(inte
 		FullMethod: Peers_Exchange_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(PeersServer).Exchange(ctx, req.(*Denials))
+		return srv.(PeersServer).Exchange(ctx, req.(*Commands))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Peers_Tickets_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(Commands)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PeersServer).Tickets(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Peers_Tickets_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PeersServer).Tickets(ctx, req.(*Commands))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Peers_Keys_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(KeysRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PeersServer).Keys(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Peers_Keys_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PeersServer).Keys(ctx, req.(*KeysRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -264,6 +336,14 @@ var Peers_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Exchange",
 			Handler:    _Peers_Exchange_Handler,
+		},
+		{
+			MethodName: "Tickets",
+			Handler:    _Peers_Tickets_Handler,
+		},
+		{
+			MethodName: "Keys",
+			Handler:    _Peers_Keys_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
@@ -282,6 +362,7 @@ const (
 	Control_PublishKeys_FullMethodName = "/holdfast.peer.v1.Control/PublishKeys"
 	Control_Report_FullMethodName      = "/holdfast.peer.v1.Control/Report"
 	Control_Deny_FullMethodName        = "/holdfast.peer.v1.Control/Deny"
+	Control_Admit_FullMethodName       = "/holdfast.peer.v1.Control/Admit"
 	Control_Announce_FullMethodName    = "/holdfast.peer.v1.Control/Announce"
 	Control_Clock_FullMethodName       = "/holdfast.peer.v1.Control/Clock"
 )
@@ -300,6 +381,8 @@ type ControlClient interface {
 	Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportReply, error)
 	// Deny proposes denials that a Region has made while it was cut off.
 	Deny(ctx context.Context, in *DenyRequest, opts ...grpc.CallOption) (*DenyReply, error)
+	// Admit proposes a node that a Region has admitted while it was cut off.
+	Admit(ctx context.Context, in *AdmitRequest, opts ...grpc.CallOption) (*AdmitReply, error)
 	// Announce tells which format the node reads.
 	Announce(ctx context.Context, in *AnnounceRequest, opts ...grpc.CallOption) (*AnnounceReply, error)
 	// Clock tells what the node's clock shows.
@@ -373,6 +456,16 @@ func (c *controlClient) Deny(ctx context.Context, in *DenyRequest, opts ...grpc.
 	return out, nil
 }
 
+func (c *controlClient) Admit(ctx context.Context, in *AdmitRequest, opts ...grpc.CallOption) (*AdmitReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AdmitReply)
+	err := c.cc.Invoke(ctx, Control_Admit_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *controlClient) Announce(ctx context.Context, in *AnnounceRequest, opts ...grpc.CallOption) (*AnnounceReply, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(AnnounceReply)
@@ -407,6 +500,8 @@ type ControlServer interface {
 	Report(context.Context, *ReportRequest) (*ReportReply, error)
 	// Deny proposes denials that a Region has made while it was cut off.
 	Deny(context.Context, *DenyRequest) (*DenyReply, error)
+	// Admit proposes a node that a Region has admitted while it was cut off.
+	Admit(context.Context, *AdmitRequest) (*AdmitReply, error)
 	// Announce tells which format the node reads.
 	Announce(context.Context, *AnnounceRequest) (*AnnounceReply, error)
 	// Clock tells what the node's clock shows.
@@ -435,6 +530,9 @@ func (UnimplementedControlServer) Report(context.Context, *ReportRequest) (*Repo
 }
 func (UnimplementedControlServer) Deny(context.Context, *DenyRequest) (*DenyReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Deny not implemented")
+}
+func (UnimplementedControlServer) Admit(context.Context, *AdmitRequest) (*AdmitReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Admit not implemented")
 }
 func (UnimplementedControlServer) Announce(context.Context, *AnnounceRequest) (*AnnounceReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Announce not implemented")
@@ -546,6 +644,24 @@ func _Control_Deny_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Control_Admit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AdmitRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServer).Admit(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Control_Admit_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServer).Admit(ctx, req.(*AdmitRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Control_Announce_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(AnnounceRequest)
 	if err := dec(in); err != nil {
@@ -604,6 +720,10 @@ var Control_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Deny",
 			Handler:    _Control_Deny_Handler,
+		},
+		{
+			MethodName: "Admit",
+			Handler:    _Control_Admit_Handler,
 		},
 		{
 			MethodName: "Announce",
