@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/local"
 	"github.com/holdfast-iam/holdfast/internal/node"
 	"github.com/holdfast-iam/holdfast/internal/operator"
-	"github.com/holdfast-iam/holdfast/internal/session"
+	tokens "github.com/holdfast-iam/holdfast/internal/session"
 )
 
 // byTicket loses a machine of a Region that is cut off, for good, and brings up
@@ -93,10 +93,10 @@ func (n *handNode) status() *node.Status {
 }
 
 // minted is what a session says in clear that the node mints for a user.
-func (n *handNode) minted(user credential) *session.Token {
+func (n *handNode) minted(user credential) *tokens.Token {
 	n.t.Helper()
 	e := n.endpoint()
-	token, _, err := session.Split(e.made(e.assume(user, "r", "demo")).credential().token)
+	token, _, err := tokens.Split(e.made(e.assume(user, "r", "demo")).credential().token)
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func (n *handNode) serves(t *testing.T, user credential, regional bool) credenti
 	own, others := n.endpoint(), n.fresh(t)
 	own.made(own.iam(user, "GetUser"))
 	minted := own.made(own.assume(user, "r", "demo")).credential()
-	if token, _, err := session.Split(minted.token); err != nil || token.Regional != regional {
+	if token, _, err := tokens.Split(minted.token); err != nil || token.Regional != regional {
 		t.Errorf("%v %+v", err, token)
 	}
 	own.made(own.sts(minted, "GetCallerIdentity"))

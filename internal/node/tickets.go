@@ -135,10 +135,13 @@ func (p *peers) Tickets(ctx context.Context, in *peerpb.Commands) (*peerpb.Comma
 }
 
 // proposeTickets hands the tickets up, each by itself: one that is refused holds up
-// no other.
+// no other, and one that the Region has withdrawn follows the denial that says so.
 func (r *Region) proposeTickets(ctx context.Context, commands [][]byte) error {
 	var errs []error
 	for _, text := range commands {
+		if _, t, err := operator.ReadTicket(text); err != nil || t.Withdrawn(r.view()) && !t.Withdrawn(r.replica.View()) {
+			continue
+		}
 		errs = append(errs, r.ask(ctx, func(ctx context.Context, c peerpb.ControlClient) error {
 			_, err := c.Admit(ctx, &peerpb.AdmitRequest{Command: text})
 			return err
