@@ -17,11 +17,16 @@ import (
 )
 
 // byTicket loses a machine of a Region that is cut off, for good, and brings up
-// another one in its place.
+// another one in its place. It is told where one node is, and learns where the other
+// is from the state; they learn where it is from its ticket.
 func byTicket(t *testing.T, d *deploymentUnderTest, user credential) {
 	e, admin := d.fresh(t), d.admin()
 	victim := e.newUser(admin, "denied-while-cut-off", allowAll)
-	d.until("equal", func() bool { return d.regionAgrees() })
+	_, port, _ := strings.Cut(d.regionPeers()["us-east-1b"], ":")
+	d.advertises("us-east-1b", "localhost:"+port) // which no configuration says
+	d.until("equal, and it is in the state where one is", func() bool {
+		return d.regionAgrees() && strings.Contains(d.log("us-east-1a"), `"the Region's other nodes"`)
+	})
 	thaw := d.freezeControl()
 	t.Cleanup(d.freeze(cut)) // until the test ends
 
@@ -36,7 +41,10 @@ func byTicket(t *testing.T, d *deploymentUnderTest, user credential) {
 		t.Errorf("a second ticket for one name: %v %s", err, out)
 	}
 	n.serves(t, user, true)
-	d.until("heard by the others", func() bool { return slices.Contains(d.status("us-east-1a").Peers, "us-east-1d") })
+	d.until("heard by the others, and hears them", func() bool {
+		a, b, own := d.status("us-east-1a"), d.status("us-east-1b"), n.status()
+		return slices.Contains(a.Peers, "us-east-1d") && slices.Contains(b.Peers, "us-east-1d") && slices.Contains(own.Peers, "us-east-1b")
+	})
 	if out, err := d.operator("deny", "key", victim.id, "--region", "us-east-1"); err != nil {
 		t.Errorf("%v %s", err, out)
 	}
@@ -78,7 +86,7 @@ func (d *deploymentUnderTest) inRegionsPlace(t *testing.T) *handNode {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.config.Control, n.config.Controls, n.config.Invite = "", like.Controls, ""
+	n.config.Control, n.config.Controls, n.config.Invite = like.Control, like.Controls, ""
 	n.config.Peer, n.config.Peers = freeAddress(t), map[string]string{"us-east-1a": d.regionPeers()["us-east-1a"]}
 	n.write()
 	return n
