@@ -7,6 +7,7 @@ import (
 
 	"github.com/holdfast-iam/holdfast/internal/managed"
 	"github.com/holdfast-iam/holdfast/internal/record"
+	"github.com/holdfast-iam/holdfast/internal/session"
 	"github.com/holdfast-iam/holdfast/internal/store"
 )
 
@@ -81,39 +82,14 @@ const knownPause = 50 * time.Millisecond
 // markKnown marks signing keys that every enrolled node has acknowledged.
 func (c *Control) markKnown(ctx context.Context) error {
 	for c.sequencing(ctx, knownPause) {
-		if due := c.unknownKeys(); len(due) > 0 && c.hub.Known(c.writer.View().Head.Index) {
-			o := c.writer.System(ctx, "signing keys known", false, func(tx record.Tx, _ time.Time) error {
-				for _, id := range due {
-					k, err := record.Get(tx, record.SigningKeys, record.None, id)
-					if err != nil {
-						return err
-					}
-					k.Known = true
-					if err := record.Put(tx, record.SigningKeys, k); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-			if o.Err != nil && ctx.Err() == nil {
-				c.Log.Error("mark signing keys known", "error", o.Err)
-			}
+		due, err := session.Unknown(c.writer.View())
+		if len(due) > 0 && c.hub.Known(c.writer.View().Head.Index) {
+			err = c.writer.System(ctx, "signing keys known", false, func(tx record.Tx, _ time.Time) error { return session.MarkKnown(tx, due) }).Err
+		}
+		if err != nil && ctx.Err() == nil {
+			c.Log.Error("mark signing keys known", "error", err)
 		}
 		sleep(ctx, knownPause)
 	}
 	return nil
-}
-
-func (c *Control) unknownKeys() []string {
-	var due []string
-	err := record.Scan(c.writer.View(), record.SigningKeys, record.SigningKeyByNode, "", "", func(_ string, k *record.SigningKey) bool {
-		if !k.Known && !k.Revoked {
-			due = append(due, k.ID)
-		}
-		return true
-	})
-	if err != nil {
-		c.Log.Error("signing keys", "error", err)
-	}
-	return due
 }

@@ -81,28 +81,11 @@ func (c *control) mark() {
 		return
 	}
 	if v := c.machine.View(); c.machine.Sequences() && c.set.Known(v.Head.Index) && v.Terms(record.SigningKeyByNode.Name) > 0 {
-		var due []string
-		_ = record.Scan(v, record.SigningKeys, record.SigningKeyByNode, "", "", func(_ string, k *record.SigningKey) bool {
-			if !k.Known && !k.Revoked {
-				due = append(due, k.ID)
-			}
-			return true
-		})
-		if len(due) > 0 {
+		if due, err := session.Unknown(v); err != nil {
+			c.w.fail("the signing keys of %s: %v", c.id, err)
+		} else if len(due) > 0 {
 			c.w.seen["signing keys known"]++
-			c.internal("signing keys known", false, func(tx record.Tx) error {
-				for _, id := range due {
-					k, err := record.Get(tx, record.SigningKeys, record.None, id)
-					if err != nil {
-						return err
-					}
-					k.Known = true
-					if err := record.Put(tx, record.SigningKeys, k); err != nil {
-						return err
-					}
-				}
-				return nil
-			}, func(error, uint64) {})
+			c.internal("signing keys known", false, func(tx record.Tx) error { return session.MarkKnown(tx, due) }, func(error, uint64) {})
 		}
 	}
 	c.later(markEach, c.mark)
