@@ -148,6 +148,7 @@ type flight struct {
 	format  int      // of the log with this group
 	answers []Answer // of calls that committed
 	idle    []Answer // of calls that changed nothing: good once this is settled
+	replays bool     // one of them was done before
 	moved   []Answer // of calls that another node is to be asked for
 	ops     int      // changed keys
 	retires bool     // it ends the lineage: nothing may follow
@@ -270,9 +271,11 @@ func (s *Sequencer) group(now time.Time) []any {
 	}
 	out := answers(f.moved) // true whatever is in doubt
 	if len(f.value.Records) == 0 {
-		if !s.unknown {
+		if !s.unknown && (!f.replays || s.Sequences()) {
 			return append(out, answers(f.idle)...) // settled: nothing was in doubt
 		}
+		// A call that was done is answered where the in-sync set is, which has to
+		// know of it (protocol rule 12): this node takes over first.
 		rec := s.fence(index+1, at, f.format)
 		index++
 		chain = record.Link(chain, rec.Public, sha256.Sum256(rec.Private))
@@ -312,7 +315,7 @@ func (s *Sequencer) apply(f *flight, pending *view.Pending, c *Call, index uint6
 		}
 	}
 	if old, ok := s.find(f, c.ID); ok {
-		f.idle = append(f.idle, Answer{c, Outcome{Index: old.index, Replayed: true, View: s.view}})
+		f.idle, f.replays = append(f.idle, Answer{c, Outcome{Index: old.index, Replayed: true, View: s.view}}), true
 		return record.Logged{}, false
 	}
 	fork := pending.Fork()
