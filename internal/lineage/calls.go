@@ -12,13 +12,12 @@ import (
 
 // Calls are the records whose calls a control plane that goes on from a fork
 // answers when they come again: those within the window before it that carry a
-// call id. tails are the ends of the logs that replicas of the fork's lineage
-// have kept. Each of them is of use, since a replica that was sent a snapshot has
-// nothing of before it, the highest one too.
-func Calls(fork *record.Head, window time.Duration, tails ...[]*record.Batch) ([]record.Public, error) {
+// call id, from the logs that replicas have kept. Each of them is of use, since a
+// replica that was sent a snapshot has nothing of before it, the highest one too.
+func Calls(fork *record.Head, window time.Duration, logs ...[]*record.Batch) ([]record.Public, error) {
 	found := map[uint64]record.Public{}
-	for _, tail := range tails {
-		for _, b := range tail {
+	for _, log := range logs {
+		for _, b := range log {
 			if b.Head.Lineage != fork.Lineage {
 				continue
 			}

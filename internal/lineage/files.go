@@ -24,6 +24,7 @@ const (
 	SuccessionDir = "succession"
 	ChangesFile   = "changes.json" // in it: the first commit
 	CallsFile     = "calls.json"   // beside it: call ids of before the fork
+	PastFile      = "past.surplus" // and the history before it, as far as replicas had kept it
 	// SurplusDir holds surplus that is to be handed up; RetiredFile is what a
 	// control plane that was shown its successor leaves: its surplus.
 	SurplusDir  = "surplus"

@@ -1,11 +1,7 @@
 package lineage
 
 import (
-	"crypto/ed25519"
-	"crypto/sha256"
 	"errors"
-	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -82,7 +78,7 @@ func TestDeletionsOfASurplusBecomeDenialsOfTheSameThings(t *testing.T) {
 		for i, c := range x.log {
 			log = append(log, record.Public{Index: uint64(i) + 7, Time: forked + 1000, Call: "call", Changes: c})
 		}
-		s, err := Derive(successor(t, old), "l", forked, log)
+		s, err := Derive(successor(t, old), forked, []Stretch{{Lineage: "l", Records: log}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +100,7 @@ func TestASurplusHandedUpTwiceOrInPartsDeniesOnceAndATombstoneBeatsIt(t *testing
 	state := successor(t)
 	apply := func(list []record.Public) {
 		t.Helper()
-		s, err := Derive(state, "l", forked, list)
+		s, err := Derive(state, forked, []Stretch{{Lineage: "l", Records: list}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -162,7 +158,7 @@ func TestNodesFencedAndKeysRevokedInASurplusStaySo(t *testing.T) {
 	node.Fenced, signing.Revoked = true, true
 	log := append(changes(t, put), record.Change{Key: record.Services.Key(service)})
 	log = slices.DeleteFunc(log, func(c record.Change) bool { return c.Key.Kind() == "service" && c.Value != nil })
-	s, err := Derive(state, "l", forked, []record.Public{{Index: 7, Changes: log}})
+	s, err := Derive(state, forked, []Stretch{{Lineage: "l", Records: []record.Public{{Index: 7, Changes: log}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,53 +172,6 @@ func TestNodesFencedAndKeysRevokedInASurplusStaySo(t *testing.T) {
 	k, err2 := record.Get(p, record.SigningKeys, record.None, "k")
 	if err != nil || err2 != nil || !n.Fenced || !k.Revoked || record.Has(p, record.Services, record.None, service.Name) {
 		t.Errorf("%+v %+v", n, k)
-	}
-}
-
-var headKey = ed25519.NewKeyFromSeed([]byte(strings.Repeat("h", 32)))
-
-// batchAfter is a commit of one record behind an index.
-func batchAfter(index uint64, chain record.Hash, by ed25519.PrivateKey) *record.Batch {
-	public := (&record.Public{Index: index + 1, Changes: gone("user", fmt.Sprint(index))}).Append(nil)
-	private := sha256.Sum256([]byte("private"))
-	b := &record.Batch{Records: []record.Fed{{Public: public, Private: private}}, Head: record.Head{Cluster: "c", Lineage: "l", Index: index + 1, Node: "n", Chain: record.Link(chain, public, private)}}
-	b.Head.Sign(by)
-	return b
-}
-
-func TestASurplusIsBelievedOnlyUnderHeadsOfPinnedNodesBehindTheFork(t *testing.T) {
-	pins := []record.Pin{{Node: "n", Head: headKey.Public().(ed25519.PublicKey)}}
-	first := batchAfter(7, record.Hash{1}, headKey)
-	second := batchAfter(8, first.Head.Chain, headKey)
-	good := []*record.Batch{first, second}
-	if list, err := Open(good, "l", 7, record.Hash{1}, pins); err != nil || len(list) != 2 {
-		t.Fatal(list, err)
-	}
-	if list, err := Open(good, "l", 8, first.Head.Chain, pins); err != nil || len(list) != 1 {
-		t.Errorf("of a surplus whose first commit the successor has: %v %v", list, err)
-	}
-	stranger := ed25519.NewKeyFromSeed([]byte(strings.Repeat("s", 32)))
-	for what, try := range map[string]func() error{
-		"with a gap":          func() error { _, err := Open(good[1:], "l", 7, record.Hash{1}, pins); return err },
-		"behind another fork": func() error { _, err := Open(good, "l", 7, record.Hash{2}, pins); return err },
-		"of another lineage":  func() error { _, err := Open(good, "m", 7, record.Hash{1}, pins); return err },
-		"of nobody known":     func() error { _, err := Open(good, "l", 7, record.Hash{1}, nil); return err },
-		"signed by a stranger": func() error {
-			_, err := Open([]*record.Batch{batchAfter(7, record.Hash{1}, stranger)}, "l", 7, record.Hash{1}, pins)
-			return err
-		},
-	} {
-		if try() == nil {
-			t.Errorf("a surplus %s is believed", what)
-		}
-	}
-	path := filepath.Join(t.TempDir(), "x.surplus")
-	if err := WriteSurplus(path, "l", record.Descent{{Epoch: 1, Lineage: "m"}}, good); err != nil {
-		t.Fatal(err)
-	}
-	of, d, list, err := ReadSurplus(path)
-	if err != nil || of != "l" || len(d) != 1 || len(list) != 2 || list[1].Head.Chain != second.Head.Chain {
-		t.Errorf("%s %v %d %v", of, d, len(list), err)
 	}
 }
 

@@ -8,7 +8,6 @@
 package lineage
 
 import (
-	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -39,43 +38,6 @@ type Surplus struct {
 	Lost     []Loss
 }
 
-// Open verifies a surplus: its batches continue a chain just after an index, in
-// one lineage, each under the head of a control-plane node that the root has
-// pinned, or that was enrolled on the way. What comes before the index the successor
-// has itself.
-func Open(batches []*record.Batch, lineage string, index uint64, chain record.Hash, pins []record.Pin) ([]record.Public, error) {
-	keys := map[string]ed25519.PublicKey{}
-	for _, p := range pins {
-		keys[p.Node] = p.Head
-	}
-	var all []record.Public
-	for _, b := range batches {
-		if b.Head.Lineage == lineage && b.Head.Index <= index {
-			continue // its writer knew of a successor that forked before this one
-		}
-		if b.Head.Lineage != lineage || !b.Head.Verify(keys[b.Head.Node]) {
-			return nil, fmt.Errorf("lineage: the head at index %d is not signed by a control-plane node of %s", b.Head.Index, lineage)
-		}
-		list, err := b.Open(index, chain)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range list {
-			for _, c := range r.Changes {
-				if c.Key.Kind() != record.Nodes.Name || c.Value == nil {
-					continue
-				}
-				if n, err := record.Nodes.Decode(c.Value); err == nil && n.Role == record.ControlNode {
-					keys[n.ID] = n.Head
-				}
-			}
-		}
-		all = append(all, list...)
-		index, chain = b.Head.Index, b.Head.Chain
-	}
-	return all, nil
-}
-
 // deriver turns a surplus into what its successor is to do, change by change.
 type deriver struct {
 	Surplus
@@ -91,15 +53,19 @@ type removed struct {
 	active bool
 }
 
-// Derive says what a surplus comes to in the state of the successor. Denials
-// have ids that follow from lineage, index, place and target (protocol rule 20),
-// so that it does not matter who hands them up, or how often.
-func Derive(now record.Reader, lineage string, fork int64, records []record.Public) (*Surplus, error) {
-	d := &deriver{now: now, lineage: lineage, fork: fork, before: map[record.Key][]removed{}}
-	for _, r := range records {
-		for place, c := range r.Changes {
-			if err := d.change(&r, place, c); err != nil {
-				return nil, fmt.Errorf("lineage: %s at index %d: %w", c.Key, r.Index, err)
+// Derive says what a surplus comes to in the state of the successor, whose fork
+// was at a time in milliseconds. Denials have ids that follow from lineage, index,
+// place and target (protocol rule 20), so that it does not matter who hands them
+// up, or how often.
+func Derive(now record.Reader, fork int64, list []Stretch) (*Surplus, error) {
+	d := &deriver{now: now, fork: fork, before: map[record.Key][]removed{}}
+	for _, s := range list {
+		d.lineage = s.Lineage
+		for _, r := range s.Records {
+			for place, c := range r.Changes {
+				if err := d.change(&r, place, c); err != nil {
+					return nil, fmt.Errorf("lineage: %s at index %d: %w", c.Key, r.Index, err)
+				}
 			}
 		}
 	}
@@ -111,6 +77,8 @@ func (d *deriver) change(r *record.Public, place int, c record.Change) error {
 	gone := c.Value == nil
 	switch kind := c.Key.Kind(); {
 	case kind == record.KeyUses.Name, kind == record.Addresses.Name: // a node announces its own again
+		return nil
+	case kind == record.Successors.Name: // that is known
 		return nil
 	case gone && !failpoint.On(failpoint.DeletionsLost) && (kind == record.Users.Name || kind == record.Roles.Name):
 		deny(record.DenyID, c.Key.ID())

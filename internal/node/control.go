@@ -135,6 +135,9 @@ func (c *Control) open(ctx context.Context) (*store.Etcd, error) {
 		return nil, errors.Join(err, c.controls.close())
 	}
 	err = c.load(ctx)
+	if errors.Is(err, store.ErrSucceeded) {
+		err = errors.Join(err, c.left(ctx))
+	}
 	if err == nil {
 		err = c.ring.CheckKEK(c.writer.View())
 	}
@@ -173,7 +176,7 @@ func (c *Control) openStore(ctx context.Context) (*store.Etcd, error) {
 		return nil, err
 	}
 	c.store = kv
-	c.hub = &feed.Hub{Now: clock, Heartbeat: c.heartbeat, Refresh: c.refresh, Lineages: feed.Successions{Succeeded: c.succeeded, HandUp: c.handedUp}}
+	c.hub = &feed.Hub{Now: clock, Heartbeat: c.heartbeat, Refresh: c.refresh, Lineages: feed.Successions{Succeeded: c.succeeded, HandUp: c.handUp}}
 	floor := c.Config.FloorBytes
 	if floor == 0 {
 		floor = defaultFloor

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/fault"
@@ -145,26 +147,27 @@ func (c *Control) succeeded(ctx context.Context, d record.Descent) {
 		c.Log.Error("retire", "error", o.Err)
 		return
 	}
-	if err := c.leaveSurplus(context.WithoutCancel(ctx), own.With(d), s, o.Index); err != nil {
+	if err := c.leaveSurplus(context.WithoutCancel(ctx), own.With(d)); err != nil {
 		c.Log.Error("the surplus cannot be written", "error", err)
 	}
 }
 
-// leaveSurplus writes what was committed after the common prefix and before the
-// retirement.
-func (c *Control) leaveSurplus(ctx context.Context, d record.Descent, s *record.Successor, retired uint64) error {
-	own := c.writer.View().Head.Lineage
-	from, _ := d.Common(own, s.Lineage)
-	var batches []*record.Batch
-	for next := from + 1; next < retired; {
+// leaveSurplus writes what this control plane has after the common prefix with its
+// newest successor. That may have gone on from an earlier fork than this one did:
+// then what was before this one's own beginning is part of it.
+func (c *Control) leaveSurplus(ctx context.Context, d record.Descent) error {
+	head := c.writer.View().Head
+	from, _ := d.Common(head.Lineage, d.Newest().Lineage)
+	batches, err := c.past(from)
+	if err != nil {
+		return err
+	}
+	for next := from + 1; next <= head.Index; {
 		values, err := c.writer.ReadLog(ctx, next, backupRead)
 		if err != nil {
 			return err
 		}
 		for _, l := range values {
-			if l.Head.Index >= retired {
-				break
-			}
 			batches = append(batches, l.Batch())
 		}
 		if len(values) == 0 || values[len(values)-1].Head.Index+1 <= next {
@@ -174,7 +177,41 @@ func (c *Control) leaveSurplus(ctx context.Context, d record.Descent, s *record.
 	}
 	path := filepath.Join(c.Config.Dir, lineage.RetiredFile)
 	c.Log.Warn("what the successor does not have is in a file: bring it to the successor's directory", "file", path, "commits", len(batches), "into", lineage.SurplusDir)
-	return lineage.WriteSurplus(path, own, d, batches)
+	return lineage.WriteSurplus(path, head.Lineage, d, batches)
+}
+
+// past is what is kept of the history before this lineage's own fork, after an
+// index.
+func (c *Control) past(from uint64) ([]*record.Batch, error) {
+	_, _, batches, err := lineage.ReadSurplus(filepath.Join(c.Config.Dir, lineage.PastFile))
+	if errors.Is(err, fs.ErrNotExist) { // it is the first lineage, or the node has joined later
+		return nil, nil
+	}
+	return slices.DeleteFunc(batches, func(b *record.Batch) bool { return b.Head.Index <= from }), err
+}
+
+// left has a control-plane node whose lineage has ended leave what its successor
+// does not have, at each start: it may have died before it had, or be shown a
+// successor that is newer than the one that ended it.
+func (c *Control) left(ctx context.Context) error {
+	v := c.writer.View()
+	d, err := record.DescentOf(v)
+	if err != nil {
+		return err
+	}
+	list, err := lineage.ReadSuccessors(c.Config.Dir)
+	if err != nil {
+		return err
+	}
+	shown, err := replica.Descend(v, list)
+	if err != nil {
+		return err
+	}
+	d = d.With(shown)
+	if _, told, _, err := lineage.ReadSurplus(filepath.Join(c.Config.Dir, lineage.RetiredFile)); err == nil && told.Of(d.Newest().Lineage) != nil {
+		return nil
+	}
+	return c.leaveSurplus(ctx, d)
 }
 
 // handUpFiles hands up the surplus files that were brought here.
@@ -183,10 +220,10 @@ func (c *Control) handUpFiles(ctx context.Context) {
 	for _, name := range names {
 		of, d, batches, err := lineage.ReadSurplus(name)
 		if err == nil {
-			_, err = c.handUp(ctx, "a file", of, d, batches, false)
+			_, err = c.handUp(ctx, "a file", of, d, batches)
 		}
 		if errors.Is(err, store.ErrMoved) || errors.Is(err, store.ErrUnavailable) {
-			return // another node's to do, or later
+			return // later
 		}
 		end := ".done"
 		if err != nil {
@@ -207,22 +244,18 @@ type handed struct {
 	Last    uint64         `json:"last"`
 	Denials int            `json:"denials"`
 	Lost    []lineage.Loss `json:"lost,omitempty"`
-	More    int            `json:"more,omitempty"` // that are not listed
+	More    int            `json:"more,omitempty"`    // that are not listed
+	Missing uint64         `json:"missing,omitempty"` // records of ancestors that nobody has kept
 }
 
 // maxListed bounds how many lost changes one audit record lists.
 const maxListed = 1000
 
-// handedUp takes the surplus of a node that waits for it: with whoever it follows,
-// which takes over for it. It could try long for the one that sequences.
-func (c *Control) handedUp(ctx context.Context, node, of string, d record.Descent, batches []*record.Batch) (uint64, error) {
-	return c.handUp(ctx, node, of, d, batches, true)
-}
-
 // handUp takes what somebody of another lineage had after the common prefix:
 // what it took away is denied, the rest is listed in the audit. It can be handed
-// up again, and by others.
-func (c *Control) handUp(ctx context.Context, from, of string, d record.Descent, batches []*record.Batch, insist bool) (uint64, error) {
+// up again, and by others. Whichever node is asked takes over for it: a Region node
+// waits for it, a file may be here alone.
+func (c *Control) handUp(ctx context.Context, from, of string, d record.Descent, batches []*record.Batch) (uint64, error) {
 	v := c.writer.View()
 	for _, s := range d {
 		if err := s.Verify(v); err != nil {
@@ -233,34 +266,40 @@ func (c *Control) handUp(ctx context.Context, from, of string, d record.Descent,
 	if err != nil {
 		return 0, err
 	}
-	d = own.With(d)
-	index, at := d.Common(of, v.Head.Lineage)
-	if at == nil {
-		return 0, fmt.Errorf("lineage %s has nothing that this one has not, or is a stranger to it", of)
-	}
-	pins := at.Old
-	if made := d.Of(of); made != nil {
-		pins = append(pins, made.New...)
-	}
-	records, err := lineage.Open(batches, of, index, record.Hash(at.Chain), pins)
+	list, fork, err := lineage.Open(batches, own.With(d), of, v.Head.Lineage)
 	if err != nil {
 		return 0, err
 	}
-	s, err := lineage.Derive(v, of, int64(at.Time), records)
-	if err != nil || len(records) == 0 {
-		return index, err
+	s, err := lineage.Derive(v, fork, list)
+	if err != nil {
+		return 0, err
 	}
-	word := handed{From: from, Lineage: of, First: records[0].Index, Last: records[len(records)-1].Index, Denials: len(s.Denials), Lost: s.Lost}
+	word := handed{From: from, Lineage: of, Denials: len(s.Denials), Lost: s.Lost}
+	for _, x := range list {
+		if x.Missing > 0 {
+			word.Missing += x.Missing
+			c.Log.Error("of a surplus nobody has kept the beginning: what was taken away there is granted again", "lineage", x.Lineage, "first", x.From+1, "last", x.From+x.Missing)
+		}
+		if n := len(x.Records); n > 0 {
+			if word.First == 0 {
+				word.First = x.Records[0].Index
+			}
+			word.Last = x.Records[n-1].Index
+		}
+	}
 	if n := len(word.Lost); n > maxListed {
 		word.Lost, word.More = word.Lost[:maxListed], n-maxListed
 	}
 	c.Log.Warn("surplus handed up: what it took away is denied, the rest is listed in the audit", "from", from, "lineage", of, "first", word.First, "last", word.Last,
 		"denials", len(s.Denials), "lost", len(s.Lost))
-	return c.commitSurplus(ctx, &word, s, insist)
+	groups := s.Groups(denialsGroup)
+	if len(groups) == 0 && len(s.Lost) == 0 && word.Missing == 0 {
+		return list[0].From, nil
+	}
+	return c.commitSurplus(ctx, &word, groups)
 }
 
-func (c *Control) commitSurplus(ctx context.Context, word *handed, s *lineage.Surplus, insist bool) (uint64, error) {
-	groups := s.Groups(denialsGroup)
+func (c *Control) commitSurplus(ctx context.Context, word *handed, groups []func(record.Tx) error) (uint64, error) {
 	if len(groups) == 0 {
 		groups = append(groups, func(record.Tx) error { return nil }) // it is in the audit all the same
 	}
@@ -270,7 +309,7 @@ func (c *Control) commitSurplus(ctx context.Context, word *handed, s *lineage.Su
 		if err != nil {
 			return 0, err
 		}
-		o := c.writer.Do(ctx, store.Call{Reduces: true, Insist: insist, Apply: func(tx record.Tx, _ time.Time, _ uint64) ([]byte, error) {
+		o := c.writer.Do(ctx, store.Call{Reduces: true, Insist: true, Apply: func(tx record.Tx, _ time.Time, _ uint64) ([]byte, error) {
 			if err := do(tx); err != nil {
 				return nil, err
 			}

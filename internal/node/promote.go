@@ -140,21 +140,17 @@ func (p *Promotion) beyond(s *lineage.Source) ([]lineage.Loss, error) {
 	if err != nil {
 		return nil, err
 	}
-	var records []record.Public
-	for _, b := range list {
-		var batch record.Batch
-		if err := json.Unmarshal(b, &batch); err != nil {
-			return nil, err
-		}
-		for _, r := range batch.Records {
+	had := lineage.Stretch{Lineage: s.View.Head.Lineage}
+	for _, b := range replica.Batches(list) {
+		for _, r := range b.Records {
 			var public record.Public
 			if err := json.Unmarshal(r.Public, &public); err != nil {
 				return nil, err
 			}
-			records = append(records, public)
+			had.Records = append(had.Records, public)
 		}
 	}
-	all, err := lineage.Derive(p.Best.View, s.View.Head.Lineage, p.Best.View.Head.Time, records)
+	all, err := lineage.Derive(p.Best.View, p.Best.View.Head.Time, []lineage.Stretch{had})
 	if err != nil {
 		return nil, err
 	}
@@ -211,10 +207,12 @@ func (p *Promotion) Sign(root ed25519.PrivateKey, operators []*operator.Key) err
 
 // Stage writes the new control plane's directories beside the old ones.
 func (p *Promotion) Stage(root ed25519.PrivateKey) error {
-	calls, err := p.calls()
+	logs := p.logs()
+	calls, err := p.calls(logs)
 	if err != nil {
 		return err
 	}
+	past := lineage.Past(&p.Best.View.Head, p.known, logs...)
 	for i, name := range p.Controls {
 		dir := p.staged(name)
 		if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(filepath.Join(dir, lineage.SurplusDir), 0o700)); err != nil {
@@ -227,6 +225,9 @@ func (p *Promotion) Stage(root ed25519.PrivateKey) error {
 			return err
 		}
 		if err := local.Write(filepath.Join(dir, lineage.CallsFile), calls, 0o600); err != nil {
+			return err
+		}
+		if err := lineage.WriteSurplus(filepath.Join(dir, lineage.PastFile), p.Next.Parent, p.Descent(), past); err != nil {
 			return err
 		}
 	}
@@ -266,15 +267,19 @@ func (p *Promotion) stageConfig(n int, dir string) error {
 	return local.Write(filepath.Join(dir, "config.json"), p.Layout.ControlConfig(p.Marker, &a, n), 0o600)
 }
 
-// calls are the call ids that the feed carried within the window.
-func (p *Promotion) calls() ([]store.Inherited, error) {
-	var tails [][]*record.Batch
+// logs are what each replica has kept of its log.
+func (p *Promotion) logs() (logs [][]*record.Batch) {
 	for _, s := range p.Sources {
 		if s.Err == nil && !s.Backup {
-			tails = append(tails, replica.KeptTail(p.dirs[s.Name], &s.View.Head))
+			logs = append(logs, replica.KeptBatches(p.dirs[s.Name]))
 		}
 	}
-	records, err := lineage.Calls(&p.Best.View.Head, store.Window, tails...)
+	return logs
+}
+
+// calls are the call ids that the feed carried within the window.
+func (p *Promotion) calls(logs [][]*record.Batch) ([]store.Inherited, error) {
+	records, err := lineage.Calls(&p.Best.View.Head, store.Window, logs...)
 	list := []store.Inherited{}
 	for _, r := range records {
 		list = append(list, store.Inherited{ID: r.Call, Index: r.Index, At: r.Time})

@@ -222,24 +222,22 @@ func ReadSuccessors(dir string, r record.Reader) (record.Descent, error) {
 	return Descend(r, list)
 }
 
-// KeptTail is what of the kept log leads up to a head without a gap.
-func KeptTail(dir string, end *record.Head) []*record.Batch {
+// KeptBatches is what a disk copy has kept of the log, oldest first: what a
+// snapshot of the feed's has brought is missing in between.
+func KeptBatches(dir string) []*record.Batch {
 	list, err := keptPieces(dir)
 	if err != nil {
 		return nil
 	}
-	return Tail(list, end)
+	return Batches(list)
 }
 
-// Tail is what of the batches leads up to a head without a gap.
-func Tail(list [][]byte, end *record.Head) (tail []*record.Batch) {
-	want := end.Index
-	for i := len(list) - 1; i >= 0; i-- {
-		b := new(record.Batch)
-		if json.Unmarshal(list[i], b) == nil && b.Head.Lineage == end.Lineage && b.Head.Index == want {
-			tail, want = append(tail, b), want-uint64(len(b.Records))
+// Batches reads kept batches. One that cannot be read is not kept.
+func Batches(list [][]byte) (out []*record.Batch) {
+	for _, piece := range list {
+		if b := new(record.Batch); json.Unmarshal(piece, b) == nil {
+			out = append(out, b)
 		}
 	}
-	slices.Reverse(tail)
-	return tail
+	return out
 }

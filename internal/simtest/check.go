@@ -23,30 +23,13 @@ func (w *world) acknowledged(c *control, t *wait, missing []string) {
 		w.fail("Bounded: %s waited %v for the in-sync set", t.attempt.op.name, took)
 	}
 	w.seen["answered writes"]++
-	if c.plane.ahead(c, t.index) {
-		w.seen["answer ahead of the node that sequences"]++
-	} else {
-		h.acknowledged = max(h.acknowledged, t.index)
-	}
+	h.acknowledged = max(h.acknowledged, t.index)
 	if len(missing) > 0 {
 		w.seen["answer that names a missing node"]++
 		return
 	}
 	w.seen["Applied: all"]++
 	h.all = max(h.all, t.index)
-}
-
-// ahead says whether a node answers, to a call that is repeated, what the node
-// that sequences does not know to be committed: its own commit, in doubt there.
-// Until it finds out, that node may let followers in again that lack it
-// (docs/protocol.md, the simulator).
-func (p *plane) ahead(by *control, index uint64) bool {
-	for _, c := range p.controls {
-		if c != by && c.id == p.history.newest().Node && c.machine.View().Head.Index < index {
-			return true
-		}
-	}
-	return false
 }
 
 // check holds every invariant that is about one moment. What no step has
@@ -217,17 +200,18 @@ func lastIndex(batch []byte) (lineage string, index uint64) {
 
 // deletion is a user that the log takes away.
 type deletion struct {
-	index uint64
-	key   record.Key
+	lineage string
+	index   uint64
+	key     record.Key
 }
 
 // changes keeps what the log says about denials, users and its own end: what was
 // lifted stays so.
-func (h *history) changes(w *world, r *record.Public) {
+func (h *history) changes(w *world, lineage string, r *record.Public) {
 	for _, c := range r.Changes {
 		switch kind := c.Key.Kind(); {
 		case kind == record.Users.Name && c.Value == nil:
-			h.gone = append(h.gone, deletion{r.Index, c.Key})
+			h.gone = append(h.gone, deletion{lineage, r.Index, c.Key})
 		case kind == record.Successors.Name && len(h.heads) > 1: // not of its own beginning
 			h.retired = true
 		case kind == record.Denials.Name:

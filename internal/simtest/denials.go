@@ -32,11 +32,35 @@ type own struct {
 	seen     *view.View // that the machine was told of
 }
 
-// denied is what a Region has acknowledged to be denied.
+// denied is what a Region has acknowledged to be denied. missing are its nodes that
+// do not have it: that did not when it was acknowledged, or have lost it with the
+// only copy that they had, which was their state.
 type denied struct {
 	entry   overlay.Entry
 	region  string
 	missing []string
+}
+
+// loses has a node no more have what only its state had.
+func (d *denied) loses(r *region) {
+	kept := slices.ContainsFunc(r.own.disk, func(e overlay.Entry) bool { return e.ID == d.entry.ID })
+	if d.region == r.region && !kept && !slices.Contains(d.missing, r.id) {
+		d.missing = append(d.missing, r.id)
+	}
+}
+
+func (d *denied) nobodyHas(w *world) bool {
+	return !slices.ContainsFunc(w.regions, func(r *region) bool { return r.region == d.region && !slices.Contains(d.missing, r.id) })
+}
+
+// regains has a node have it whose view holds all of it.
+func (d *denied) regains(r *region, v *view.View) {
+	for _, x := range d.entry.Denials {
+		if !record.Has(v, record.Denials, record.None, x.ID) {
+			return
+		}
+	}
+	d.missing = slices.DeleteFunc(d.missing, func(id string) bool { return id == r.id })
 }
 
 // openDenials reads what this node has on its disk.
@@ -254,11 +278,15 @@ func (r *region) checkDenials() {
 	}
 	var v *view.View
 	for _, d := range r.w.denied {
-		if d.region != r.region || slices.Contains(d.missing, r.id) {
+		if d.region != r.region {
 			continue
 		}
 		if v == nil {
 			v = r.own.over.Over(r.serving)
+		}
+		if slices.Contains(d.missing, r.id) {
+			d.regains(r, v)
+			continue
 		}
 		for _, x := range d.entry.Denials {
 			got, err := record.Get(v, record.Denials, record.None, x.ID)
@@ -277,9 +305,14 @@ func (r *region) checkDenials() {
 }
 
 // settledDenials holds that the control plane has every denial that a Region has
-// acknowledged, in force or lifted.
+// acknowledged, in force or lifted: but for one that was handed up, and lost with
+// the control plane that took it and with the copies of all nodes of its Region.
 func (w *world) settledDenials(v *view.View) {
 	for _, d := range w.denied {
+		if d.nobodyHas(w) {
+			w.seen["denial lost with everybody who had it"]++
+			continue
+		}
 		for _, x := range d.entry.Denials {
 			if !record.Has(v, record.Denials, record.None, x.ID) {
 				w.fail("Denied: the log does not have %s, which %s has acknowledged as denied", x.ID, d.region)

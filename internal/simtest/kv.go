@@ -164,7 +164,7 @@ func (h *history) add(w *world, l *record.LogValue) {
 		w.fail("commit %d is older in time than the one before", l.Head.Index)
 	}
 	for _, r := range records {
-		h.changes(w, &r)
+		h.changes(w, l.Head.Lineage, &r)
 		if old, ok := h.calls[r.Call]; ok && r.Call != "" {
 			w.fail("NotTwice: the call done at %d is done again at %d", old, r.Index)
 		}

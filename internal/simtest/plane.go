@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/clocks"
+	"github.com/holdfast-iam/holdfast/internal/lineage"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/store"
 	"github.com/holdfast-iam/holdfast/internal/view"
@@ -27,7 +28,10 @@ type plane struct {
 	gone     bool     // for good, with their disks
 	ended    bool     // its log says that it has a successor
 	left     bool     // it has left what its successor does not have,
-	handedTo *plane   // which has been handed up
+	handedTo *plane   // which has been handed up,
+	lacks    []lineage.Stretch
+	files    int               // that it has left
+	unkept   map[string]uint64 // of each ancestor, up to where nobody had kept the log when it began
 }
 
 // newPlane makes a control plane that has not begun. Its nodes have the names of

@@ -18,6 +18,7 @@ type fork struct {
 	next  *record.Successor
 	known record.Descent    // every successor, this one's included
 	calls []store.Inherited // within the window
+	past  []*record.Batch   // of the history before it, as far as replicas had kept it
 }
 
 // promote has an operator go on with a new control plane from the highest
@@ -107,11 +108,13 @@ func (w *world) choose() (*planned, error) {
 	f.next.Sign(rootKey)
 	w.rooted = w.rooted.With(record.Descent{f.next})
 	f.known = known.With(record.Descent{f.next})
-	var tails [][]*record.Batch
+	var logs [][]*record.Batch
 	for _, s := range sources {
-		tails = append(tails, replica.Tail(at[s].disk.pieces(), &s.View.Head))
+		logs = append(logs, replica.Batches(at[s].disk.pieces()))
 	}
-	records, err := lineage.Calls(&best.View.Head, store.Window, tails...)
+	f.past = lineage.Past(&best.View.Head, known, logs...)
+	p.unkept = w.unkept(&best.View.Head, logs)
+	records, err := lineage.Calls(&best.View.Head, store.Window, logs...)
 	for _, r := range records {
 		f.calls = append(f.calls, store.Inherited{ID: r.Call, Index: r.Index, At: r.Time})
 	}
@@ -155,6 +158,11 @@ func (h *history) from(w *world, f *fork) {
 		for call, index := range p.history.calls {
 			if _, known := h.calls[call]; !known && index <= shared {
 				h.calls[call], h.doing[index] = index, call
+			}
+		}
+		for _, d := range p.history.gone {
+			if d.index <= shared && d.lineage == p.lineage {
+				h.gone = append(h.gone, d)
 			}
 		}
 		if p.fork == nil {
@@ -226,8 +234,11 @@ func (w *world) show(end int) {
 			continue
 		}
 		w.after(w.between(500*time.Millisecond, 5*time.Second), func() {
-			if len(list) > len(o.shown) {
-				o.shown = list
+			if len(list) <= len(o.shown) {
+				return
+			}
+			if o.shown = list; o.ended { // one of its nodes is started again, and leaves its file anew
+				o.leave(p.fork.known)
 			}
 		})
 	}
@@ -280,7 +291,7 @@ func (c *control) succeeded(d record.Descent) {
 		return nil
 	}, func(err error, index uint64) {
 		if err == nil {
-			c.plane.leave(own.With(d), s, index)
+			c.plane.leave(own.With(d))
 		}
 	})
 }
@@ -291,29 +302,36 @@ func (c *control) internal(name string, insist bool, change func(record.Tx) erro
 	c.submit(&attempt{op: o, handed: true, committed: true, answer: func(err error, index uint64, _ []string) { then(err, index) }}, insist)
 }
 
-// leave brings what the control plane committed beyond the common prefix to its
-// successor, as an operator does with its file.
-func (p *plane) leave(d record.Descent, s *record.Successor, retired uint64) {
-	from, _ := d.Common(p.lineage, s.Lineage)
+// leave brings what the control plane has beyond the common prefix to its
+// successor, as an operator does with its file. Where that has been replaced too,
+// the ended control plane is shown the newest one and leaves a new file.
+func (p *plane) leave(d record.Descent) {
+	from, _ := d.Common(p.lineage, d.Newest().Lineage)
 	var batches []*record.Batch
-	for _, l := range p.kv.after(from + 1) {
-		if l.Head.Index < retired {
-			batches = append(batches, l.Batch())
+	if p.fork != nil {
+		for _, b := range p.fork.past {
+			if b.Head.Index > from {
+				batches = append(batches, b)
+			}
 		}
 	}
+	for _, l := range p.kv.after(from + 1) {
+		batches = append(batches, l.Batch())
+	}
 	p.w.seen["control plane that ended for good"]++
-	p.w.note("%s ends with %d commits of its own", p.lineage, len(batches))
-	p.left = true
+	p.w.note("%s ends with %d commits beyond %d", p.lineage, len(batches), from)
+	p.left, p.handedTo, p.files = true, nil, p.files+1
+	file := p.files
 	var bring func()
 	bring = func() {
 		to := p.w.newest()
-		if p.handedTo != nil {
+		if p.handedTo != nil || p.files != file {
 			return
 		}
-		if c := to.anyControl(); c.up && c.frozen <= p.w.now {
-			c.handUp(p.lineage, d, batches, false, func(err error, _ uint64) {
-				if err == nil {
-					p.handedTo = to
+		if c := to.anyControl(); c.up && c.frozen <= p.w.now && d.Of(to.lineage) != nil {
+			c.handUp(p.lineage, d, batches, func(err error, _ uint64, list []lineage.Stretch) {
+				if err == nil && p.files == file {
+					p.handedTo, p.lacks = to, list
 				}
 			})
 		}

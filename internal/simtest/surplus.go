@@ -2,7 +2,6 @@ package simtest
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"time"
 
@@ -77,7 +76,7 @@ func (s *surplus) take(n *conn, batch []byte, last bool) {
 		return
 	}
 	c.w.seen["surplus handed up"]++
-	c.handUp(s.lineage, s.known, s.batches, true, func(err error, index uint64) {
+	c.handUp(s.lineage, s.known, s.batches, func(err error, index uint64, _ []lineage.Stretch) {
 		c.w.note("%s hands up %d commits: %d %v", n.region.id, len(s.batches), index, err)
 		if err != nil {
 			c.w.cut(n)
@@ -88,48 +87,38 @@ func (s *surplus) take(n *conn, batch []byte, last bool) {
 }
 
 // handUp has what was taken away in a surplus denied here.
-func (c *control) handUp(of string, d record.Descent, batches []*record.Batch, insist bool, then func(error, uint64)) {
+func (c *control) handUp(of string, d record.Descent, batches []*record.Batch, then func(error, uint64, []lineage.Stretch)) {
 	v := c.machine.View()
 	own, err := record.DescentOf(v)
 	if err != nil {
-		then(err, 0)
+		c.w.fail("Surplus: the successors of %s: %v", c.id, err)
 		return
 	}
-	d = own.With(d)
-	index, at := d.Common(of, v.Head.Lineage)
-	if at == nil {
-		then(fmt.Errorf("%s has nothing that %s has not", of, v.Head.Lineage), 0)
-		return
-	}
-	pins := slices.Clone(at.Old)
-	if made := d.Of(of); made != nil {
-		pins = append(pins, made.New...)
-	}
-	records, err := lineage.Open(batches, of, index, record.Hash(at.Chain), pins)
+	list, fork, err := lineage.Open(batches, own.With(d), of, v.Head.Lineage)
 	if err != nil {
-		c.w.fail("Surplus: that of %s after %d cannot be believed: %v", of, index, err)
+		c.w.fail("Surplus: that of %s cannot be believed in %s: %v", of, v.Head.Lineage, err)
 		return
 	}
-	s, err := lineage.Derive(v, of, int64(at.Time), records)
-	if err != nil || len(records) == 0 {
-		then(err, index)
+	s, err := lineage.Derive(v, fork, list)
+	if err != nil {
+		c.w.fail("Surplus: what that of %s comes to in %s: %v", of, v.Head.Lineage, err)
 		return
 	}
 	groups := s.Groups(5)
 	if len(groups) == 0 {
 		groups = append(groups, func(record.Tx) error { return nil })
 	}
-	c.commitAll(groups, insist, then)
+	c.commitAll(groups, func(err error, index uint64) { then(err, index, list) })
 }
 
 // commitAll commits one after the other.
-func (c *control) commitAll(groups []func(record.Tx) error, insist bool, then func(error, uint64)) {
-	c.internal("surplus", insist, groups[0], func(err error, index uint64) {
+func (c *control) commitAll(groups []func(record.Tx) error, then func(error, uint64)) {
+	c.internal("surplus", true, groups[0], func(err error, index uint64) {
 		if err != nil || len(groups) == 1 {
 			then(err, index)
 			return
 		}
-		c.commitAll(groups[1:], insist, then)
+		c.commitAll(groups[1:], then)
 	})
 }
 
@@ -208,6 +197,9 @@ func (r *region) offer(from uint64) {
 // loseCopy takes a node's disk copy away.
 func (r *region) loseCopy() {
 	r.disk = disk{successors: r.disk.successors, floor: r.disk.floor}
+	for _, d := range r.w.denied {
+		d.loses(r)
+	}
 	r.copyLost, r.forgot, r.w.changed = true, true, true
 }
 
@@ -244,6 +236,45 @@ func refused(v *view.View, key record.Key) bool {
 	return denied
 }
 
+// unkept says of each lineage on the way to a fork up to which index the readable
+// replicas cannot tell what happened: what is behind a gap in all of their logs,
+// and the commit in front of it, which is believed by its predecessor's head.
+func (w *world) unkept(fork *record.Head, logs [][]*record.Batch) map[string]uint64 {
+	kept := map[record.Hash]bool{}
+	for _, log := range logs {
+		for _, b := range log {
+			kept[b.Head.Chain] = true
+		}
+	}
+	up := map[string]uint64{}
+	until := fork.Index
+	for p := w.planeOf(fork.Lineage); p != nil; p = w.planeOf(p.parent()) {
+		heads := p.history.heads
+		for i := len(heads) - 1; i >= 0 && up[p.lineage] == 0; i-- {
+			if heads[i].Index <= until && !kept[heads[i].Chain] {
+				up[p.lineage] = min(until, heads[min(i+1, len(heads)-1)].Index)
+			}
+		}
+		if p.fork != nil {
+			until = min(until, p.fork.view.Head.Index)
+		}
+	}
+	return up
+}
+
+// lacked says whether a deletion of before the control plane's own fork is one that
+// nobody can hand up any more: no replica had kept it when this one began, and
+// it has said so.
+func (p *plane) lacked(d deletion) bool {
+	said := slices.ContainsFunc(p.lacks, func(s lineage.Stretch) bool {
+		return s.Lineage == d.lineage && d.index > s.From && d.index <= s.From+s.Missing
+	})
+	if said {
+		p.w.seen["deletion that nobody had kept"]++
+	}
+	return said && d.index <= p.unkept[d.lineage]
+}
+
 // settledLineages holds that what a control plane that came back had taken away
 // is refused in the end.
 func (w *world) settledLineages(v *view.View) {
@@ -258,8 +289,8 @@ func (w *world) settledLineages(v *view.View) {
 			continue // a control plane took it that is lost in its turn
 		}
 		for _, d := range p.history.gone {
-			if !refused(v, d.key) {
-				w.fail("Revoked: %s was deleted at %d of %s, and is admitted in the end", d.key, d.index, p.lineage)
+			if !refused(v, d.key) && !p.lacked(d) {
+				w.fail("Revoked: %s was deleted at %d of %s, and is admitted in the end", d.key, d.index, d.lineage)
 			}
 		}
 	}

@@ -76,6 +76,7 @@ func (w *Writer) Open(ctx context.Context, verify func(*record.Head, *view.State
 		return err
 	}
 	if record.Retired(machine.View()) != nil {
+		w.start(machine) // what it holds is still asked for
 		return ErrSucceeded
 	}
 	if !record.MaySign(machine.View(), w.Node) {
