@@ -208,6 +208,11 @@ func TestAnAcknowledgedWriteOutlivesEveryProcess(t *testing.T) {
 	for i, name := range []string{"control", "us-east-1a", "control"} {
 		user := "user-" + string(rune('a'+i))
 		d.ok("aws", "iam", "create-user", "--user-name", user)
+		if name == "us-east-1a" { // as if it had been killed before it heard that it was admitted
+			if err := os.Remove(filepath.Join(d.data, "nodes", name, "joined.json")); err != nil {
+				t.Fatal(err)
+			}
+		}
 		old := d.pid(name)
 		if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
 			t.Fatal(err)

@@ -96,16 +96,16 @@ func (s *controlServer) admit(tx record.Tx, invite *record.Invite, r *peerpb.Joi
 	if err != nil || !op.Verify(g.Root) {
 		return status.Error(codes.PermissionDenied, "the invite is of no enrolled operator")
 	}
+	if old, err := record.Find(tx, record.Nodes, record.NodeByInvite, string(invite.Key)); err == nil {
+		if old.ID == node.ID && bytes.Equal(old.TLS, node.TLS) && bytes.Equal(old.HPKE, node.HPKE) && !old.Fenced {
+			return errJoined // also after the invite's hour
+		}
+		return status.Error(codes.PermissionDenied, "the invite has been used")
+	}
 	if err := invite.Verify(op.Public, now); err != nil {
 		return err
 	}
 	node.Invite, node.Joined = invite.Key, record.At(now)
-	if old, err := record.Find(tx, record.Nodes, record.NodeByInvite, string(invite.Key)); err == nil {
-		if old.ID == node.ID && bytes.Equal(old.TLS, node.TLS) && bytes.Equal(old.HPKE, node.HPKE) && !old.Fenced {
-			return errJoined
-		}
-		return status.Error(codes.PermissionDenied, "the invite has been used")
-	}
 	if record.Has(tx, record.Nodes, record.None, node.ID) {
 		return status.Error(codes.AlreadyExists, "a node of this name is enrolled")
 	}

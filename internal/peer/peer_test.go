@@ -79,8 +79,8 @@ func TestOnlyTheRolesOfAMethodMayCallIt(t *testing.T) {
 			_, err = stream.Recv()
 		}
 		if c.want == codes.Unimplemented && c.with == 1 {
-			if _, err := peerpb.NewControlClient(conn).Join(ctx, &peerpb.JoinRequest{}); status.Code(err) != codes.PermissionDenied {
-				t.Errorf("%s joins again: %v", c.name, err)
+			if _, err := peerpb.NewControlClient(conn).Clock(ctx, &peerpb.ClockRequest{}); status.Code(err) != codes.PermissionDenied {
+				t.Errorf("%s asks for a control-plane node's clock: %v", c.name, err)
 			}
 		}
 		cancel()

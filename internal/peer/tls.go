@@ -46,7 +46,7 @@ var mayCall = map[string][]string{
 	"/holdfast.peer.v1.Peers/Keys":          {record.RegionNode},
 	"/holdfast.peer.v1.Control/Admit":       {record.RegionNode, record.ControlNode},
 	"/holdfast.peer.v1.Control/Deny":        {record.RegionNode, record.ControlNode},
-	"/holdfast.peer.v1.Control/Join":        {Joining, record.ControlNode},
+	"/holdfast.peer.v1.Control/Join":        {Joining, record.RegionNode, record.ControlNode}, // a Region node whose first answer was lost
 	"/holdfast.peer.v1.Control/Relay":       {record.RegionNode, record.ControlNode},
 	"/holdfast.peer.v1.Control/PublishKeys": {record.RegionNode, record.ControlNode},
 	"/holdfast.peer.v1.Control/Report":      {record.RegionNode, record.ControlNode},

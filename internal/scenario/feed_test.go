@@ -52,9 +52,12 @@ var feeds = []scenario{
 	{id: "F15", name: "a node is slow to apply", shape: two, bugs: bugs(failpoint.NeverLeaves, failpoint.NoWait), long: true, do: func(s *run) {
 		s.waitedFor("control", 2)
 		s.on("eu-west-1a", "trouble "+string(failpoint.SlowApply))
+		begun := time.Now()
 		a := s.tag(s.Client("us-east-1"), "f15")
+		took := time.Since(begun)
 		eu := s.callAt(s.Client("eu-west-1"), s.admin, "iam", "ListUserTags", "UserName", s.cast.Name)
 		s.check(a.Header.Get("X-Holdfast-Applied") != "all" || strings.Contains(string(eu.Body), "f15"), "a write was answered, and is not where it was said to be")
+		s.check(a.Header.Get("X-Holdfast-Applied") == "all" || took > 400*time.Millisecond, "a node of the set is named as missing after %s, without being waited for", took)
 		s.until("no longer waited for", 30*time.Second, func() bool {
 			s.tag(s.Client("us-east-1"), "f15")
 			c := s.Look(s.ctx)["control"]
