@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"google.golang.org/grpc"
@@ -36,28 +37,46 @@ func (s *controlServer) Deny(ctx context.Context, r *peerpb.DenyRequest) (*peerp
 	if done {
 		return &peerpb.DenyReply{}, err
 	}
-	err = s.c.system(ctx, "denials of Region "+node.Region, insist, codes.PermissionDenied, func(tx record.Tx, _ time.Time) error {
-		g, err := record.Get(tx, record.Geneses, record.None, "genesis")
-		if err != nil {
-			return err
-		}
-		for _, text := range r.Commands {
-			_, list, err := operator.Regional(tx, text, g.Cluster, node.Region)
-			if err != nil {
-				return err
-			}
-			for _, d := range list {
-				if record.Has(tx, record.Denials, record.None, d.ID) {
-					continue
-				}
-				if err := record.Put(tx, record.Denials, d); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
+	var refused error
+	err = s.c.system(ctx, "denials of Region "+node.Region, insist, codes.PermissionDenied, func(tx record.Tx, _ time.Time) (err error) {
+		refused, err = denyFor(tx, r.Commands, node.Region)
+		return err
 	})
+	if err == nil && refused != nil {
+		err = status.Error(codes.PermissionDenied, refused.Error())
+	}
 	return &peerpb.DenyReply{}, err
+}
+
+// denyFor writes what a Region's commands deny. One that is refused, as of an operator
+// who was removed meanwhile, holds up no other; with nothing else to write it is the
+// error.
+func denyFor(tx record.Tx, commands [][]byte, region string) (refused, err error) {
+	g, err := record.Get(tx, record.Geneses, record.None, "genesis")
+	if err != nil {
+		return nil, err
+	}
+	put := false
+	for _, text := range commands {
+		_, list, err := operator.Regional(tx, text, g.Cluster, region)
+		if err != nil {
+			refused = errors.Join(refused, err)
+			continue
+		}
+		for _, d := range list {
+			if record.Has(tx, record.Denials, record.None, d.ID) {
+				continue
+			}
+			if err := record.Put(tx, record.Denials, d); err != nil {
+				return refused, err
+			}
+			put = true
+		}
+	}
+	if !put {
+		return nil, refused
+	}
+	return refused, nil
 }
 
 // denied says whether this node's own state has all of the commands' denials:
