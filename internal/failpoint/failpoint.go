@@ -134,7 +134,7 @@ const (
 	KnownAtOnce      Bug = "known-at-once"     // a signing key is marked known before every node has it
 	AnyClock         Bug = "any-clock"         // a control-plane node's clock is always believed
 	RejoinsBehind    Bug = "rejoins-behind"    // a node is a member again without what was answered meanwhile
-	AnswersUnknown   Bug = "answers-unknown"   // a commit whose outcome is unknown counts as refused
+	AnswersUnknown   Bug = "answers-unknown"   // a call is refused whose commit's outcome is unknown
 	DeniesAlone      Bug = "denies-alone"      // a Region's denial is acknowledged by one node of several
 	DropsHandedUp    Bug = "drops-handed-up"   // it leaves a node whose own state does not have it
 	LiftedReturns    Bug = "lifted-returns"    // what another node has is denied again over a tombstone
@@ -142,6 +142,8 @@ const (
 	SurplusForgotten Bug = "surplus-forgotten" // a node goes over at once, whatever it has
 	LowestFork       Bug = "lowest-fork"       // a promotion takes the replica that has least
 	DeletionsLost    Bug = "deletions-lost"    // what a surplus took away is not denied
+	PastForgotten    Bug = "past-forgotten"    // a successor keeps nothing of the history before its fork
+	RepeatsAnywhere  Bug = "repeats-anywhere"  // a call that was done is answered by a node that does not sequence
 	NeverRetires     Bug = "never-retires"     // a control plane goes on that has written that it has a successor
 
 	// Requests.
@@ -161,7 +163,7 @@ var Bugs = []Bug{AckBeforeCommit, ForgetsCallIDs, NoHeadCompare, NoFsync, NoFloo
 // Simulated lists those that the simulator has to find.
 var Simulated = []Bug{ForgetsCallIDs, NoHeadCompare, CommitTimeBack, NoBound, BelievesBatches, NotDurable, FloorFollows, NeverReconnects, NoWait,
 	KnownAtOnce, AnyClock, RejoinsBehind, AnswersUnknown, DeniesAlone, DropsHandedUp, LiftedReturns, KeepsPredecessor, SurplusForgotten, LowestFork,
-	DeletionsLost, NeverRetires}
+	DeletionsLost, PastForgotten, RepeatsAnywhere, NeverRetires}
 
 // Known says whether a name is one of a bug's.
 func Known(b Bug) bool { return slices.Contains(Bugs, b) || slices.Contains(Simulated, b) }

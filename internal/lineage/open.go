@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/record"
 )
 
@@ -159,6 +160,9 @@ func Past(fork *record.Head, d record.Descent, logs ...[]*record.Batch) []*recor
 				ends[b.Head.Index] = b
 			}
 		}
+	}
+	if failpoint.On(failpoint.PastForgotten) {
+		return nil
 	}
 	list := slices.SortedFunc(maps.Values(ends), func(a, b *record.Batch) int { return cmp.Compare(a.Head.Index, b.Head.Index) })
 	size, first := 0, len(list)

@@ -203,6 +203,12 @@ type deletion struct {
 	lineage string
 	index   uint64
 	key     record.Key
+	again   uint64 // the index at which a late attempt has made it anew; 0: none has
+}
+
+// holds says whether a state of its lineage is without it.
+func (d *deletion) holds(index uint64) bool {
+	return d.index <= index && (d.again == 0 || d.again > index)
 }
 
 // changes keeps what the log says about denials, users and its own end: what was
@@ -211,7 +217,13 @@ func (h *history) changes(w *world, lineage string, r *record.Public) {
 	for _, c := range r.Changes {
 		switch kind := c.Key.Kind(); {
 		case kind == record.Users.Name && c.Value == nil:
-			h.gone = append(h.gone, deletion{lineage, r.Index, c.Key})
+			h.gone = append(h.gone, deletion{lineage: lineage, index: r.Index, key: c.Key})
+		case kind == record.Users.Name:
+			for i := range h.gone {
+				if d := &h.gone[i]; d.key == c.Key && d.again == 0 {
+					d.again = r.Index
+				}
+			}
 		case kind == record.Successors.Name && len(h.heads) > 1: // not of its own beginning
 			h.retired = true
 		case kind == record.Denials.Name:

@@ -49,6 +49,7 @@ type operation struct {
 	over    bool
 	takes   string // the user that it removes
 	unsure  bool   // the client has changed the control plane meanwhile
+	open    int    // attempts at control nodes that were not refused
 }
 
 // attempt is one sending of an operation.
@@ -82,7 +83,7 @@ func (c *client) next() {
 	c.n++
 	o := &operation{client: c, account: c.id, name: fmt.Sprintf("%s-%d", c.id, c.n), signed: epoch.Add(c.w.now)}
 	o.call = fmt.Sprintf("%x", sha256.Sum256([]byte(o.name)))
-	c.op = o
+	c.op, c.w.calls[o.call] = o, o
 	switch k := c.w.rand.IntN(10); {
 	case k < 3 && len(c.users) > 0:
 		c.remove(o, c.users[c.w.rand.IntN(len(c.users))].name)

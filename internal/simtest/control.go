@@ -260,6 +260,9 @@ func (c *control) answer(e store.Answer) {
 	a := c.calls[e.Call]
 	delete(c.calls, e.Call)
 	if e.Outcome.Err != nil {
+		if !errors.Is(e.Outcome.Err, store.ErrUnavailable) { // else it may happen yet
+			a.op.open--
+		}
 		if errors.Is(e.Outcome.Err, store.ErrMoved) {
 			c.moved(a)
 			return
@@ -281,6 +284,9 @@ func (c *control) answer(e store.Answer) {
 	}
 	if e.Outcome.Replayed {
 		c.w.seen["repeated call answered from the log"]++
+		if !c.machine.Sequences() { // the in-sync set is not here
+			c.w.fail("InSync: %s answers %s again, which another node may have in doubt", c.id, a.op.name)
+		}
 	}
 	if failpoint.On(failpoint.NoWait) {
 		c.w.acknowledged(c, &wait{a, e.Outcome.Index, c.clock.boot(), c.w.now}, nil)

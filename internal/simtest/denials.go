@@ -41,6 +41,20 @@ type denied struct {
 	missing []string
 }
 
+// onTwo says whether it is on the disks of two nodes, or in a log.
+func (d *denied) onTwo(w *world) bool {
+	disks := 0
+	for _, r := range w.regions {
+		if slices.ContainsFunc(r.own.disk, func(e overlay.Entry) bool { return e.ID == d.entry.ID }) {
+			disks++
+		}
+	}
+	return disks > 1 || slices.ContainsFunc(w.planes, func(p *plane) bool {
+		_, logged := p.history.deny[d.entry.Denials[0].ID]
+		return logged
+	})
+}
+
 // loses has a node no more have what only its state had.
 func (d *denied) loses(r *region) {
 	kept := slices.ContainsFunc(r.own.disk, func(e overlay.Entry) bool { return e.ID == d.entry.ID })
@@ -135,6 +149,9 @@ func (r *region) answerDenial(e overlay.Answer) {
 	}
 	w.seen["denial of a Region acknowledged"]++
 	d := &denied{r.own.here[i], r.region, e.Missing}
+	if len(r.hood.near) > 0 && !d.onTwo(w) {
+		w.fail("Denied: %s acknowledges %s, which is on its disk alone", r.id, e.ID)
+	}
 	w.denied = append(w.denied, d)
 	for _, p := range w.regions {
 		if p.region == r.region {

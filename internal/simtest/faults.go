@@ -128,7 +128,12 @@ func (w *world) plan() {
 	}
 	w.lying = w.chance(400)
 	w.wrong = w.rand.IntN(3)
-	w.promotes = w.chance(400)
+	if w.promotes = w.chance(400); w.promotes {
+		w.unread, w.lineages = 150, 3
+		if w.chance(400) { // much is out of reach: forks are far back, and siblings of each other
+			w.unread, w.lineages = 600, 5
+		}
+	}
 	w.far()
 	w.after(troubled, w.heal)
 }

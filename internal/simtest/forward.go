@@ -116,6 +116,7 @@ func (c *control) submit(a *attempt, insist bool) {
 			return
 		}
 		c.calls[call] = a
+		a.op.open++
 		c.perform(c.machine.Step(store.Submit{Call: call}, c.clock.wall()))
 	})
 }

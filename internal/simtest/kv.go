@@ -168,6 +168,9 @@ func (h *history) add(w *world, l *record.LogValue) {
 		if old, ok := h.calls[r.Call]; ok && r.Call != "" {
 			w.fail("NotTwice: the call done at %d is done again at %d", old, r.Index)
 		}
+		if o := w.calls[r.Call]; o != nil && o.open == 0 {
+			w.fail("Refused: %s is in the log at %d, and every attempt of it was refused", o.name, r.Index)
+		}
 		if r.Call != "" {
 			h.calls[r.Call], h.doing[r.Index] = r.Index, r.Call
 		}

@@ -26,7 +26,7 @@ type fork struct {
 // runs on all the while.
 func (w *world) promote() {
 	old := w.newest()
-	if len(w.planes) > 2 || w.now > w.peace-2*time.Second {
+	if len(w.planes) >= w.lineages || w.now > w.peace-2*time.Second {
 		return
 	}
 	f, err := w.choose()
@@ -76,7 +76,7 @@ func (w *world) choose() (*planned, error) {
 			w.fail("Recovered: the copy of %s cannot be read: %v", r.id, err)
 			return nil, err
 		}
-		if v == nil || w.chance(150) { // it cannot be reached
+		if v == nil || w.chance(w.unread) { // it cannot be reached
 			continue
 		}
 		s := &lineage.Source{Name: r.id, View: v, Seed: r.disk.seed}
@@ -161,7 +161,8 @@ func (h *history) from(w *world, f *fork) {
 			}
 		}
 		for _, d := range p.history.gone {
-			if d.index <= shared && d.lineage == p.lineage {
+			if d.lineage == p.lineage && d.holds(shared) {
+				d.again = 0
 				h.gone = append(h.gone, d)
 			}
 		}

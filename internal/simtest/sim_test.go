@@ -90,7 +90,7 @@ var happenings = []string{
 	"Region cut off", "denial in a Region", "denial of a Region acknowledged", "denial of a Region not acknowledged", "denial lifted",
 	"failed write of denials", "crash while denials are written",
 	"promotion", "old control plane that comes back", "control plane that ended for good", "control plane that a follower shows its successor",
-	"successor learnt", "node that goes over to a successor", "node that goes over with surplus", "surplus handed up", "surplus that is not kept",
+	"successor learnt", "node that goes over to a successor", "node that goes over with surplus", "surplus handed up", "surplus that is not kept", "surplus that begins in an ancestor",
 	"call of before a fork: done, its answer is lost", "user that a promotion lost",
 	"signing keys made", "signing keys known", "token for every Region", "token for one Region", "five days",
 	"small world", "world of one control node", "middle world", "whole world", "world of sixty days",

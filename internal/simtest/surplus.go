@@ -104,6 +104,9 @@ func (c *control) handUp(of string, d record.Descent, batches []*record.Batch, t
 		c.w.fail("Surplus: what that of %s comes to in %s: %v", of, v.Head.Lineage, err)
 		return
 	}
+	if len(list) > 1 && len(list[0].Records) > 0 {
+		c.w.seen["surplus that begins in an ancestor"]++
+	}
 	groups := s.Groups(5)
 	if len(groups) == 0 {
 		groups = append(groups, func(record.Tx) error { return nil })
@@ -217,7 +220,7 @@ func (r *region) goesOver(v *view.View) {
 		w.seen["node that goes over with surplus"]++
 	}
 	for _, d := range old.history.gone {
-		if d.index <= r.served && !refused(v, d.key) {
+		if d.holds(r.served) && !refused(v, d.key) {
 			w.fail("Revoked: %s admits %s again in %s, which it refused at %d of %s", r.id, d.key, now.lineage, d.index, old.lineage)
 		}
 	}
@@ -289,7 +292,7 @@ func (w *world) settledLineages(v *view.View) {
 			continue // a control plane took it that is lost in its turn
 		}
 		for _, d := range p.history.gone {
-			if !refused(v, d.key) && !p.lacked(d) {
+			if d.again == 0 && !refused(v, d.key) && !p.lacked(d) {
 				w.fail("Revoked: %s was deleted at %d of %s, and is admitted in the end", d.key, d.index, d.lineage)
 			}
 		}

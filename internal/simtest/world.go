@@ -42,7 +42,7 @@ type Result struct {
 
 // Run runs one seed. Each step is written to trace, unless it is nil.
 func Run(seed uint64, trace io.Writer) Result {
-	w := &world{rand: rand.New(rand.NewPCG(seed, 0x686f6c6466617374)), sum: sha256.New(), trace: trace, seen: map[string]int{}, peace: troubled}
+	w := &world{rand: rand.New(rand.NewPCG(seed, 0x686f6c6466617374)), sum: sha256.New(), trace: trace, seen: map[string]int{}, calls: map[string]*operation{}, peace: troubled}
 	w.draw()
 	w.build()
 	for w.err == nil && len(w.queue) > 0 && w.now <= w.peace+quiet {
@@ -79,13 +79,16 @@ type world struct {
 	old      *view.View     // that a lie may send
 	withKeys bool           // nodes make and publish signing keys
 	promotes bool           // an operator goes on with a new control plane
+	lineages int            // as long as there are fewer
+	unread   int            // of 1000 replicas that cannot be read for it
 	wrong    int            // whose clock may be wrong, of the control nodes
 	entries  int            // of Regions' own lists, made so far
 	rooted   record.Descent // successors that the root has signed
-	denied   []*denied      // what Regions have acknowledged as denied
-	peace    time.Duration  // when trouble ends
-	skipped  time.Duration  // of now, in which nothing happened
-	changed  bool           // a disk, a set or an answer, in this step
+	calls    map[string]*operation
+	denied   []*denied     // what Regions have acknowledged as denied
+	peace    time.Duration // when trouble ends
+	skipped  time.Duration // of now, in which nothing happened
+	changed  bool          // a disk, a set or an answer, in this step
 }
 
 // quiets says whether trouble has ended.

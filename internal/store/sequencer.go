@@ -271,7 +271,7 @@ func (s *Sequencer) group(now time.Time) []any {
 	}
 	out := answers(f.moved) // true whatever is in doubt
 	if len(f.value.Records) == 0 {
-		if !s.unknown && (!f.replays || s.Sequences()) {
+		if !s.unknown && (!f.replays || s.Sequences() || failpoint.On(failpoint.RepeatsAnywhere)) {
 			return append(out, answers(f.idle)...) // settled: nothing was in doubt
 		}
 		// A call that was done is answered where the in-sync set is, which has to
@@ -396,8 +396,7 @@ func (s *Sequencer) committed(e Committed) []any {
 	case e.Err != nil:
 		s.unknown = true
 		if failpoint.On(failpoint.AnswersUnknown) {
-			s.requeue(f)
-			return s.read()
+			return answers(failed(f, errors.New("store: the commit was refused")))
 		}
 		return answers(failed(f, fmt.Errorf("%w: the outcome of the commit is not known", ErrUnavailable)))
 	case !e.OK:
