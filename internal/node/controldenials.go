@@ -67,7 +67,7 @@ func denyFor(tx record.Tx, commands [][]byte, region string) (refused, err error
 			if record.Has(tx, record.Denials, record.None, d.ID) {
 				continue
 			}
-			if err := record.Put(tx, record.Denials, d); err != nil {
+			if err := errors.Join(record.Put(tx, record.Denials, d), withdraw(tx, d, region)); err != nil {
 				return refused, err
 			}
 			put = true
@@ -77,6 +77,19 @@ func denyFor(tx record.Tx, commands [][]byte, region string) (refused, err error
 		return nil, refused
 	}
 	return refused, nil
+}
+
+// withdraw fences a node of a Region whose ticket the Region has withdrawn: a ticket
+// may come up before the denial that takes it back.
+func withdraw(tx record.Tx, d *record.Denial, region string) error {
+	if d.Scope != record.DenyMinter || d.Lifted {
+		return nil
+	}
+	n, err := record.Get(tx, record.Nodes, record.None, d.Target)
+	if err != nil || n.Fenced || n.Region != region || !n.ByTicket() {
+		return nil // it has not come up, or is no node by ticket of theirs
+	}
+	return n.Fence(tx)
 }
 
 // denied says whether this node's own state has all of the commands' denials:

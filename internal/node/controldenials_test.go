@@ -11,34 +11,74 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/record"
 )
 
-func TestADenialOfAnOperatorWhoIsNoneAnyMoreHoldsUpNoOtherOfItsRegion(t *testing.T) {
-	_, tx := enrolling(t)
-	g, err := record.Get(tx, record.Geneses, record.None, "genesis")
+// minterDenied is a Region's own denial of what a node mints.
+func minterDenied(t *testing.T, r record.Reader, target string, by ...string) []byte {
+	t.Helper()
+	g, err := record.Get(r, record.Geneses, record.None, "genesis")
 	if err != nil {
 		t.Fatal(err)
 	}
-	denial := func(target string, by ...string) []byte {
-		in := &operator.Together{Cluster: g.Cluster, Region: "us-east-1", Sequence: 1, Reason: "stolen", Deny: []operator.Denied{{Scope: record.DenyMinter, Target: target}}}
-		c, err := operator.Sign(operatorKey(by[0]), operator.RegionDeny, in, time.Now())
-		for _, id := range by[1:] {
-			err = errors.Join(err, operator.Approve(c, operatorKey(id)))
-		}
-		text, failed := proto.Marshal(c)
-		if err := errors.Join(err, failed); err != nil {
-			t.Fatal(err)
-		}
-		return text
+	in := &operator.Together{Cluster: g.Cluster, Region: "us-east-1", Sequence: 1, Reason: "stolen", Deny: []operator.Denied{{Scope: record.DenyMinter, Target: target}}}
+	c, err := operator.Sign(operatorKey(by[0]), operator.RegionDeny, in, time.Now())
+	for _, id := range by[1:] {
+		err = errors.Join(err, operator.Approve(c, operatorKey(id)))
 	}
-	ofNobody := denial("mallory", "ann", "zoe")
+	text, failed := proto.Marshal(c)
+	if err := errors.Join(err, failed); err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestATicketThatIsHandedUpBeforeItsWithdrawalEndsAsAFencedNodeAllTheSame(t *testing.T) {
+	s, tx := enrolling(t)
+	_, in := requested(t, "us-east-1")
+	if err := s.enrol(tx, issued(t, tx, in, "ann", "bob"), "us-east-1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := denyFor(tx, [][]byte{minterDenied(t, tx, "use-d", "ann", "bob")}, "us-east-1"); err != nil {
+		t.Fatal(err)
+	}
+	n, err := record.Get(tx, record.Nodes, record.None, "use-d")
+	if err != nil || !n.Fenced {
+		t.Errorf("%v %+v", err, n)
+	}
+}
+
+func TestARegionsDenialOfWhatANodeMintsFencesNoneThatCameByAnInvite(t *testing.T) {
+	s, tx := enrolling(t)
+	_, in := requested(t, "us-east-1")
+	if err := s.enrol(tx, issued(t, tx, in, "ann", "bob"), "us-east-1"); err != nil {
+		t.Fatal(err)
+	}
+	n, err := record.Get(tx, record.Nodes, record.None, "use-d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Invite = n.Invite[1:]
+	if err := record.Put(tx, record.Nodes, n); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := denyFor(tx, [][]byte{minterDenied(t, tx, "use-d", "ann", "bob")}, "us-east-1"); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := record.Get(tx, record.Nodes, record.None, "use-d"); err != nil || n.Fenced {
+		t.Errorf("%v %+v", err, n)
+	}
+}
+
+func TestADenialOfAnOperatorWhoIsNoneAnyMoreHoldsUpNoOtherOfItsRegion(t *testing.T) {
+	_, tx := enrolling(t)
+	ofNobody := minterDenied(t, tx, "mallory", "ann", "zoe")
 	if _, err := denyFor(tx.Fork(), [][]byte{ofNobody}, "us-east-1"); err == nil {
 		t.Error("a stranger's word is a denial")
 	}
-	both := [][]byte{ofNobody, denial("eve", "ann", "bob")}
+	both := [][]byte{ofNobody, minterDenied(t, tx, "eve", "ann", "bob")}
 	if refused, err := denyFor(tx, both, "us-east-1"); err != nil || refused == nil {
 		t.Errorf("refused %v, %v", refused, err)
 	}
 	var denied []string
-	err = record.Scan(tx, record.Denials, record.DenialByTarget, "", "", func(_ string, d *record.Denial) bool {
+	err := record.Scan(tx, record.Denials, record.DenialByTarget, "", "", func(_ string, d *record.Denial) bool {
 		denied = append(denied, d.Target)
 		return true
 	})

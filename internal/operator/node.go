@@ -63,9 +63,8 @@ func fenceNode(in *nodeIn, _ signers, tx record.Tx, _ time.Time) (any, error) {
 	case n.Role == record.ControlNode && lastControl(tx, n.ID):
 		return nil, refuse("node %s is the only control-plane node: without it nothing could be changed again", n.ID)
 	}
-	n.Fenced = true
-	record.Delete(tx, record.Addresses, &record.Address{Node: n.ID})
-	return nodeLine(n), record.Put(tx, record.Nodes, n)
+	err = n.Fence(tx)
+	return nodeLine(n), err
 }
 
 // lastControl says whether no other control-plane node is left.

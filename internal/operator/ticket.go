@@ -92,7 +92,7 @@ func ReadTicket(text []byte) (id string, t *record.Ticket, err error) {
 	}
 	sum := sha256.Sum256(message(c))
 	t = &record.Ticket{Node: &record.Node{ID: in.Node, Role: record.RegionNode, Region: in.Region, Zone: in.Zone, TLS: in.TLS, HPKE: in.HPKE,
-		Invite: sum[:], Format: in.Format, Joined: record.At(made)}}
+		Invite: record.TicketInvite(sum), Format: in.Format, Joined: record.At(made)}}
 	for _, k := range in.Signing {
 		t.Keys = append(t.Keys, &record.SigningKey{ID: k.ID, Node: in.Node, Region: in.Region, Public: k.Public, NotBefore: k.NotBefore, NotAfter: k.NotAfter})
 	}

@@ -48,7 +48,7 @@ func TestATicketComesToTheSameNodeWhereverItIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := ticket.Node
-	if n.ID != "us-east-1d" || n.Role != record.RegionNode || n.Region != "us-east-1" || n.Fenced || len(n.Head) != 0 || len(n.Invite) != 32 || n.Joined != record.At(begin) {
+	if n.ID != "us-east-1d" || n.Role != record.RegionNode || n.Region != "us-east-1" || n.Fenced || len(n.Head) != 0 || !n.ByTicket() || n.Joined != record.At(begin) {
 		t.Errorf("%+v", n)
 	}
 	if k := ticket.Keys[0]; k.Node != n.ID || k.Region != n.Region || k.Known || k.Revoked || ticket.Address.Peer != "10.0.0.4:4450" {

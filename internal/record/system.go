@@ -59,10 +59,18 @@ type Node struct {
 	TLS    []byte `json:"tls"`            // Ed25519 public key of its certificate
 	HPKE   []byte `json:"hpke"`           // X25519 public key that secrets are sealed to
 	Head   []byte `json:"head,omitempty"` // Ed25519 key for signed heads; control-plane nodes
-	Invite []byte `json:"invite"`         // public one-time key that admitted it, or the hash of its ticket; single use
+	Invite []byte `json:"invite"`         // public one-time key that admitted it, or the TicketInvite of its ticket; single use
 	Format int    `json:"format"`         // highest format that it reads
 	Joined Time   `json:"joined"`
 	Fenced bool   `json:"fenced,omitempty"`
+}
+
+// Fence takes a node out for good: nothing that it signs is believed from then on,
+// and no node talks to it.
+func (n *Node) Fence(tx Tx) error {
+	n.Fenced = true
+	Delete(tx, Addresses, &Address{Node: n.ID})
+	return Put(tx, Nodes, n)
 }
 
 var (

@@ -15,6 +15,16 @@ type Ticket struct {
 	Address *Address      // nil: it has told none
 }
 
+// ticketMark begins what a node that came by a ticket has in place of an invite.
+const ticketMark = 't'
+
+// TicketInvite is what a node has as its invite that came by the ticket with this
+// hash.
+func TicketInvite(hash [32]byte) []byte { return append([]byte{ticketMark}, hash[:]...) }
+
+// ByTicket says whether a node came by a ticket.
+func (n *Node) ByTicket() bool { return len(n.Invite) == 33 && n.Invite[0] == ticketMark }
+
 // Unused says whether a state has nothing of what a ticket brings: neither its
 // node's name nor any of its keys. What a fenced node had does not come back so.
 func (t *Ticket) Unused(r Reader) error {
