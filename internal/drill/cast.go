@@ -43,12 +43,22 @@ func NewCast(ctx context.Context, c *Client, admin Credential, account string) (
 	if m.err != nil {
 		return k, m.err
 	}
-	a, err := c.Call(ctx, k.User, "sts", "AssumeRole", "RoleArn", role, "RoleSessionName", "drill")
-	if err != nil || a.Status != 200 {
-		return k, fmt.Errorf("AssumeRole: %w %s", err, a)
+	return k, k.assume(ctx, c)
+}
+
+// assume takes a session of the role. A node that was too slow to be waited for may
+// yet have to hear of the key.
+func (k *Cast) assume(ctx context.Context, c *Client) error {
+	for begun := c.Now(); ; <-time.After(lookPause) {
+		a, err := c.Call(ctx, k.User, "sts", "AssumeRole", "RoleArn", k.RoleARN(), "RoleSessionName", "drill")
+		switch {
+		case err == nil && a.Status == 200:
+			k.Session = a.Credential()
+			return nil
+		case ctx.Err() != nil || c.Now().Sub(begun) > makePatience:
+			return errors.Join(fmt.Errorf("AssumeRole: %s", a), err)
+		}
 	}
-	k.Session = a.Credential()
-	return k, nil
 }
 
 // String is an answer in a line.
