@@ -97,6 +97,9 @@ func (w *world) choose() (*planned, error) {
 	}
 	known := w.rooted
 	for _, s := range sources {
+		if a, b := s.Epoch(), best.Epoch(); a > b || a == b && s.View.Head.Index > best.View.Head.Index {
+			w.fail("Kept: a promotion goes on from %s, and %s has %s", best.Revision(), s.Name, s.Revision())
+		}
 		known = known.With(s.Known)
 	}
 	p := w.newPlane(fmt.Sprintf("l%d", len(w.planes)+1))
