@@ -3,7 +3,6 @@ package lineage
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"time"
 
@@ -14,28 +13,40 @@ import (
 // answers when they come again: those within the window before it that carry a
 // call id, from the logs that replicas have kept. Each of them is of use, since a
 // replica that was sent a snapshot has nothing of before it, the highest one too.
-func Calls(fork *record.Head, window time.Duration, logs ...[]*record.Batch) ([]record.Public, error) {
-	found := map[uint64]record.Public{}
-	for _, log := range logs {
-		for _, b := range log {
-			if b.Head.Lineage != fork.Lineage {
-				continue
-			}
+//
+// Where the chain proves the records, they alone count. Before that all count that
+// any log has: one too many has a call refused that was not done, one too few has a
+// call done twice. What cannot be read is no record.
+func Calls(fork *record.Head, window time.Duration, logs ...[]*record.Batch) (list []record.Public) {
+	known := claimsOf(fork.Lineage, logs...)
+	proved := known.prove(fork.Index, fork.Chain)
+	within := func(p *record.Public) bool {
+		return p.Call != "" && p.Time > fork.Time-window.Milliseconds()
+	}
+	type call struct {
+		index uint64
+		id    string
+	}
+	seen := map[call]bool{}
+	for _, batches := range known {
+		for _, b := range batches {
 			for _, r := range b.Records {
 				var p record.Public
-				if err := json.Unmarshal(r.Public, &p); err != nil {
-					return nil, fmt.Errorf("lineage: a record of the log up to %d: %w", b.Head.Index, err)
+				if json.Unmarshal(r.Public, &p) != nil || p.Index > proved.index || p.Time > fork.Time || !within(&p) || seen[call{p.Index, p.Call}] {
+					continue
 				}
-				if p.Call != "" && p.Index <= fork.Index && p.Time > fork.Time-window.Milliseconds() {
-					found[p.Index] = p
-				}
+				seen[call{p.Index, p.Call}] = true
+				list = append(list, p)
 			}
 		}
 	}
-	list := make([]record.Public, 0, len(found))
-	for _, p := range found {
-		list = append(list, p)
+	for _, p := range proved.records {
+		if within(&p) {
+			list = append(list, p)
+		}
 	}
-	slices.SortFunc(list, func(a, b record.Public) int { return cmp.Compare(a.Index, b.Index) })
-	return list, nil
+	slices.SortFunc(list, func(a, b record.Public) int {
+		return cmp.Or(cmp.Compare(a.Index, b.Index), cmp.Compare(a.Call, b.Call))
+	})
+	return list
 }

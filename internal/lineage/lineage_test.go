@@ -2,6 +2,7 @@ package lineage
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -172,6 +173,52 @@ func TestNodesFencedAndKeysRevokedInASurplusStaySo(t *testing.T) {
 	k, err2 := record.Get(p, record.SigningKeys, record.None, "k")
 	if err != nil || err2 != nil || !n.Fenced || !k.Revoked || record.Has(p, record.Services, record.None, service.Name) {
 		t.Errorf("%+v %+v", n, k)
+	}
+}
+
+func TestANodeThatWasEnrolledAndFencedInASurplusDoesNotComeBackByItsInviteOrTicket(t *testing.T) {
+	node := record.Node{ID: "r", Role: record.RegionNode, Region: "us-east-1", TLS: []byte("tls"), HPKE: []byte("hpke"), Invite: []byte("invite")}
+	control := record.Node{ID: "c", Role: record.ControlNode, Invite: []byte("c"), Fenced: true}
+	fenced := node
+	fenced.Fenced = true
+	put := func(n record.Node) []record.Change {
+		return changes(t, func(tx record.Tx) error { return record.Put(tx, record.Nodes, &n) })
+	}
+	state := successor(t, func(tx record.Tx) error {
+		old, present := &record.RegionKey{Region: "us-east-1", Generation: 1}, &record.RegionKey{Region: "us-east-1", Generation: 2}
+		return errors.Join(record.Put(tx, record.RegionKeys, old), record.Put(tx, record.RegionKeys, present))
+	})
+	log := []record.Public{{Index: 7, Changes: put(node)}, {Index: 8, Changes: put(fenced)}, {Index: 9, Changes: put(control)}}
+	s, err := Derive(state, forked, []Stretch{{Lineage: "l", Records: log}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := state.Begin()
+	for range 2 { // it may be handed up again
+		for _, do := range s.Groups(10) {
+			if err := do(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n, err := record.Find(p, record.Nodes, record.NodeByInvite, "invite"); err != nil || n.ID != "r" || !n.Fenced {
+		t.Errorf("its invite is good again: %+v %v", n, err)
+	}
+	if err := (&record.Ticket{Node: &node}).Unused(p); err == nil {
+		t.Error("its ticket is good again")
+	}
+	if record.Has(p, record.Nodes, record.None, "c") {
+		t.Error("a control-plane node of the predecessor has come")
+	}
+	var wraps []string
+	err = record.Scan(p, record.RegionKeys, record.RegionKeyByRegion, "", "", func(_ string, k *record.RegionKey) bool {
+		for _, w := range k.Nodes {
+			wraps = append(wraps, fmt.Sprint(k.Generation, " ", w.Holder))
+		}
+		return true
+	})
+	if err != nil || !slices.Equal(wraps, []string{"2 r"}) {
+		t.Errorf("the wrapping key that it was given is not renewed: %q %v", wraps, err)
 	}
 }
 

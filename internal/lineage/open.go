@@ -1,10 +1,8 @@
 package lineage
 
 import (
-	"cmp"
 	"crypto/ed25519"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/holdfast-iam/holdfast/internal/failpoint"
@@ -71,39 +69,14 @@ func stretches(d record.Descent, at *record.Successor, of string) []Stretch {
 	return list
 }
 
-// past takes what leads to the fork at which the stretch ends. What does not
-// continue up to it counts as missing.
+// past takes what leads to the fork at which the stretch ends, back to where the
+// stretch begins or as far as it is kept.
 func (s *Stretch) past(batches []*record.Batch) {
-	fork := uint64(s.until.Fork)
-	ends := map[uint64]*record.Batch{}
-	for _, b := range batches {
-		if b.Head.Lineage == s.Lineage {
-			ends[b.Head.Index] = b
-		}
-	}
-	var run []*record.Batch
-	first := fork
-	for first > s.From && ends[first] != nil && len(ends[first].Records) > 0 {
-		run = append(run, ends[first])
-		first -= min(first, uint64(len(ends[first].Records)))
-	}
-	slices.Reverse(run)
-	index, chain := s.From, s.chain
-	if first > s.From && len(run) > 0 { // a commit's head is where the next begins
-		index, chain, run = run[0].Head.Index, run[0].Head.Chain, run[1:]
-	}
-	s.Missing = index - s.From
-	for _, b := range run {
-		records, err := b.Open(index, chain)
-		if err != nil {
-			break
-		}
-		s.Records = append(s.Records, records...)
-		index, chain = b.Head.Index, b.Head.Chain
-	}
-	if index != fork || chain != record.Hash(s.until.Chain) {
-		s.Records, s.Missing = nil, fork-s.From
-	}
+	within := slices.DeleteFunc(slices.Clone(batches), func(b *record.Batch) bool { return b.Head.Index <= s.From })
+	known := claimsOf(s.Lineage, within)
+	known.add(&record.Batch{Head: record.Head{Index: s.From, Chain: s.chain}})
+	p := known.prove(uint64(s.until.Fork), record.Hash(s.until.Chain))
+	s.Records, s.Missing = p.records, p.index-s.From
 }
 
 // last takes what follows the fork at which the stretch begins.
@@ -147,24 +120,23 @@ const maxPast = 64 << 20
 // Past is what of the kept logs leads to a fork, oldest first: a control plane
 // that goes on from there hands it up, should another go on from an earlier one.
 // Each log is of use, since a replica that was sent a snapshot has nothing of
-// before it.
-func Past(fork *record.Head, d record.Descent, logs ...[]*record.Batch) []*record.Batch {
-	until := map[string]uint64{fork.Lineage: fork.Index} // of each lineage on the way
-	for s := d.Of(fork.Lineage); s != nil && until[s.Parent] == 0; s = d.Of(s.Parent) {
-		until[s.Parent] = uint64(s.Fork)
-	}
-	ends := map[uint64]*record.Batch{}
-	for _, log := range logs {
-		for _, b := range log {
-			if b.Head.Index <= until[b.Head.Lineage] {
-				ends[b.Head.Index] = b
-			}
-		}
-	}
+// before it. One that is wrong takes nothing from the others: of each lineage on
+// the way that is kept which the chain proves, and what the proof begins behind.
+func Past(fork *record.Head, d record.Descent, logs ...[]*record.Batch) (list []*record.Batch) {
 	if failpoint.On(failpoint.PastForgotten) {
 		return nil
 	}
-	list := slices.SortedFunc(maps.Values(ends), func(a, b *record.Batch) int { return cmp.Compare(a.Head.Index, b.Head.Index) })
+	of, index, chain := fork.Lineage, fork.Index, fork.Chain
+	for range len(d) + 1 { // more would be a loop
+		known := claimsOf(of, logs...)
+		p := known.prove(index, chain)
+		list = slices.Concat(known.to(p.index, p.chain), p.batches, list)
+		s := d.Of(of)
+		if s == nil {
+			break
+		}
+		of, index, chain = s.Parent, uint64(s.Fork), record.Hash(s.Chain)
+	}
 	size, first := 0, len(list)
 	for first > 0 && size < maxPast {
 		first--

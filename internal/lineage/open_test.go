@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -94,7 +95,8 @@ func TestASurplusBeginsInAnAncestorWhereALaterSiblingHasAnEarlierFork(t *testing
 		{"its beginning is not kept: the first commit that is says where the next begins", parent[3:], 2, []uint64{5, 6}},
 		{"nothing is kept", nil, 4, nil},
 		{"it does not lead up to the fork", parent[:5], 4, nil},
-		{"it is another than the root has signed", []*record.Batch{parent[2], forged, parent[4], parent[5]}, 4, nil},
+		{"one in the middle is not genuine: what leads up to the fork from there is", []*record.Batch{parent[2], forged, parent[4], parent[5]}, 2, []uint64{5, 6}},
+		{"the last is another than the root has signed", append(parent[:5:5], batchAfter("l", 5, record.Hash{9}, headKey)), 4, nil},
 	} {
 		list, _, err := Open(append(append([]*record.Batch{}, x.past...), own...), d, "m", "k")
 		if err != nil || len(list) != 2 || len(list[1].Records) != 2 {
@@ -126,5 +128,32 @@ func TestThePastOfAForkIsGatheredFromEveryReplicasLog(t *testing.T) {
 	}
 	if want := "l-1 l-2 l-3 l-4 m-6 m-7"; strings.Join(got, " ") != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func TestAWrongBatchOfOneLogTakesNothingFromThePastThatTheOthersHave(t *testing.T) {
+	parent := logFrom("l", 0, record.Hash{}, 6)
+	own := logFrom("m", 6, parent[5].Head.Chain, 8)
+	d := record.Descent{forkAt(1, "l", 6, parent[5].Head.Chain, "m"), forkAt(2, "l", 2, parent[1].Head.Chain, "k")}
+	as := func(head record.Head, records ...record.Fed) []*record.Batch { // forged under a genuine head
+		return []*record.Batch{{Head: head, Records: records}}
+	}
+	record5 := batchAfter("l", 4, record.Hash{9}, headKey).Records[0]
+	for what, wrong := range map[string][]*record.Batch{
+		"of another chain":                {batchAfter("l", 4, record.Hash{9}, headKey)},
+		"of another chain at the fork":    {batchAfter("l", 5, record.Hash{9}, headKey)},
+		"under a genuine head":            as(parent[4].Head, record5),
+		"under the fork's":                as(parent[5].Head, record5),
+		"that is longer than its index":   as(parent[5].Head, slices.Repeat([]record.Fed{record5}, 9)...),
+		"that holds nothing":              as(parent[5].Head),
+		"that is no record":               as(parent[5].Head, record.Fed{Public: []byte(`"x"`)}),
+		"where the sibling's fork begins": as(parent[2].Head, record5),
+	} {
+		for _, logs := range [][][]*record.Batch{{wrong, parent}, {parent, wrong}, {wrong, parent[:4], parent[2:]}, {wrong, parent[2:]}} {
+			list, _, err := Open(append(Past(&parent[5].Head, nil, logs...), own...), d, "m", "k")
+			if err != nil || len(list[0].Records) != 4 || list[0].Missing != 0 {
+				t.Errorf("one %s: %+v %v", what, list, err)
+			}
+		}
 	}
 }

@@ -32,7 +32,7 @@ type Loss struct {
 // does not have.
 type Surplus struct {
 	Denials  []*record.Denial
-	Fenced   []string     // nodes
+	Fenced   []*record.Node
 	Revoked  []string     // signing keys
 	Services []record.Key // deleted services
 	Lost     []Loss
@@ -103,7 +103,7 @@ func (d *deriver) change(r *record.Public, place int, c record.Change) error {
 			return err
 		}
 		if n.Fenced {
-			d.Fenced = append(d.Fenced, n.ID)
+			d.Fenced = append(d.Fenced, n)
 			return nil
 		}
 	case !gone && kind == record.SigningKeys.Name:
@@ -208,8 +208,8 @@ func (s *Surplus) Groups(most int) []func(tx record.Tx) error {
 	for _, x := range s.Denials {
 		all = append(all, func(tx record.Tx) error { return putDenial(tx, x) })
 	}
-	for _, id := range s.Fenced {
-		all = append(all, func(tx record.Tx) error { return fence(tx, id) })
+	for _, n := range s.Fenced {
+		all = append(all, func(tx record.Tx) error { return fence(tx, n) })
 	}
 	for _, id := range s.Revoked {
 		all = append(all, func(tx record.Tx) error { return revoke(tx, id) })
@@ -243,16 +243,36 @@ func putDenial(tx record.Tx, d *record.Denial) error {
 	return record.Put(tx, record.Denials, d)
 }
 
-func fence(tx record.Tx, id string) error {
-	n, err := record.Get(tx, record.Nodes, record.None, id)
-	if errors.Is(err, record.ErrNotFound) || err == nil && (n.Fenced || n.Role == record.ControlNode) {
+// fence fences a node. One that the successor has not is put there as fenced: its
+// invite or its ticket, which never expires, would enrol it again, in force.
+func fence(tx record.Tx, fenced *record.Node) error {
+	n, err := record.Get(tx, record.Nodes, record.None, fenced.ID)
+	switch {
+	case errors.Is(err, record.ErrNotFound) && fenced.Role == record.RegionNode:
+		return errors.Join(record.Put(tx, record.Nodes, fenced), held(tx, fenced))
+	case errors.Is(err, record.ErrNotFound) || err == nil && (n.Fenced || n.Role == record.ControlNode):
 		return nil // the predecessor's own nodes are out already
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	n.Fenced = true
 	return record.Put(tx, record.Nodes, n)
+}
+
+// held notes that a node was given its Region's wrapping key, though what was sealed
+// to it is not here: so the key is renewed without it.
+func held(tx record.Tx, n *record.Node) error {
+	var newest *record.RegionKey
+	err := record.Scan(tx, record.RegionKeys, record.RegionKeyByRegion, n.Region+record.Sep, "", func(_ string, k *record.RegionKey) bool {
+		newest = k
+		return true
+	})
+	if err != nil || newest == nil {
+		return err
+	}
+	k := *newest
+	k.Nodes = append(slices.Clone(k.Nodes), record.Wrap{Holder: n.ID})
+	return record.Put(tx, record.RegionKeys, &k)
 }
 
 func revoke(tx record.Tx, id string) error {

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -84,7 +86,14 @@ func TestAnEndedControlPlaneLeavesItsSurplusAtItsNextStartForTheNewestSuccessor(
 		{"nothing but its own log", nil, heads[1].Index},
 		{"a newer one of an earlier fork", []*record.Successor{first, second}, heads[0].Index},
 		{"what it has heeded", []*record.Successor{first, second}, heads[0].Index},
+		{"that again, and a damaged history before its own beginning", []*record.Successor{first, second}, heads[0].Index},
 	} {
+		if strings.Contains(x.name, "damaged") {
+			damaged := os.WriteFile(filepath.Join(c.Config.Dir, lineage.PastFile), []byte("{"), 0o600)
+			if err := errors.Join(damaged, os.Remove(filepath.Join(c.Config.Dir, lineage.RetiredFile))); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if x.shown != nil {
 			if err := local.Write(filepath.Join(c.Config.Dir, lineage.SuccessorsFile), x.shown, 0o600); err != nil {
 				t.Fatal(err)

@@ -159,8 +159,9 @@ func (c *Control) leaveSurplus(ctx context.Context, d record.Descent) error {
 	head := c.writer.View().Head
 	from, _ := d.Common(head.Lineage, d.Newest().Lineage)
 	batches, err := c.past(from)
-	if err != nil {
-		return err
+	if err != nil { // its own log is worth the same without it, and the successor says what is missing
+		c.Log.Error("the history before this control plane's own beginning cannot be read and is not handed up", "error", err)
+		batches = nil
 	}
 	for next := from + 1; next <= head.Index; {
 		values, err := c.writer.ReadLog(ctx, next, backupRead)

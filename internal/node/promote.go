@@ -208,10 +208,7 @@ func (p *Promotion) Sign(root ed25519.PrivateKey, operators []*operator.Key) err
 // Stage writes the new control plane's directories beside the old ones.
 func (p *Promotion) Stage(root ed25519.PrivateKey) error {
 	logs := p.logs()
-	calls, err := p.calls(logs)
-	if err != nil {
-		return err
-	}
+	calls := p.calls(logs)
 	past := lineage.Past(&p.Best.View.Head, p.known, logs...)
 	for i, name := range p.Controls {
 		dir := p.staged(name)
@@ -278,13 +275,12 @@ func (p *Promotion) logs() (logs [][]*record.Batch) {
 }
 
 // calls are the call ids that the feed carried within the window.
-func (p *Promotion) calls(logs [][]*record.Batch) ([]store.Inherited, error) {
-	records, err := lineage.Calls(&p.Best.View.Head, store.Window, logs...)
+func (p *Promotion) calls(logs [][]*record.Batch) []store.Inherited {
 	list := []store.Inherited{}
-	for _, r := range records {
+	for _, r := range lineage.Calls(&p.Best.View.Head, store.Window, logs...) {
 		list = append(list, store.Inherited{ID: r.Call, Index: r.Index, At: r.Time})
 	}
-	return list, err
+	return list
 }
 
 // lostNodes are the Region nodes of this directory whose keys are gone with

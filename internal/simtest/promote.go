@@ -117,11 +117,10 @@ func (w *world) choose() (*planned, error) {
 	}
 	f.past = lineage.Past(&best.View.Head, known, logs...)
 	p.unkept = w.unkept(&best.View.Head, logs)
-	records, err := lineage.Calls(&best.View.Head, store.Window, logs...)
-	for _, r := range records {
+	for _, r := range lineage.Calls(&best.View.Head, store.Window, logs...) {
 		f.calls = append(f.calls, store.Inherited{ID: r.Call, Index: r.Index, At: r.Time})
 	}
-	return f, err
+	return f, nil
 }
 
 func (p *plane) pins() (list []record.Pin) {
