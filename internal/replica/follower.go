@@ -112,6 +112,7 @@ type Follower struct {
 	begun  time.Time
 	pause  time.Duration
 	beat   int64 // milliseconds
+	words  int   // heartbeats verified, whatever their time
 	floor  clocks.Floor
 }
 
@@ -400,6 +401,7 @@ func (f *Follower) heartbeat(text []byte, now time.Time) ([]any, error) {
 	if err := record.VerifyBeat(v, &h); err != nil {
 		return nil, err
 	}
+	f.words++
 	var out []any
 	if h.Lineage == v.Head.Lineage && h.Index <= v.Head.Index {
 		f.heardOf(h.Time, now)

@@ -152,8 +152,9 @@ func (r *Replica) Check() error {
 // step hands an event to the machine and lets readers see what became of it.
 func (r *Replica) step(event any) []any {
 	now := r.Now()
+	words := r.machine.words
 	effects := r.machine.Step(event, now)
-	if r.told(event) && (r.machine.Beat() > r.beat.Load() || r.machine.Linked() && !r.linked.Load()) {
+	if r.told(event) && (r.machine.words > words || r.machine.Beat() > r.beat.Load() || r.machine.Linked() && !r.linked.Load()) {
 		r.heard.Store(&now)
 	}
 	r.pass(event)
@@ -222,8 +223,9 @@ func (r *Replica) Age(now time.Time) time.Duration {
 	return max(0, now.Sub(time.UnixMilli(beat)))
 }
 
-// Silence is for how long nothing new was heard of the control plane, by this node's
-// clock alone: it does not matter how the two clocks stand to each other.
+// Silence is for how long nothing was heard of the control plane, by this node's
+// clock alone: it does not matter how the two clocks stand to each other, nor that
+// the other one was set back. Who has a clock like that is asked, and another node then.
 func (r *Replica) Silence(now time.Time) time.Duration {
 	if heard := r.heard.Load(); heard != nil {
 		return now.Sub(*heard)

@@ -101,9 +101,15 @@ func follower(t *testing.T, dir string) *Replica {
 // serve starts a hub over the source, on real gRPC.
 func serve(t *testing.T, s *source) (*feed.Hub, string) {
 	t.Helper()
+	return serveBy(t, s, time.Now)
+}
+
+// serveBy is serve by a node with a clock of its own.
+func serveBy(t *testing.T, s *source, clock func() time.Time) (*feed.Hub, string) {
+	t.Helper()
 	h := &feed.Hub{Now: time.Now, Heartbeat: func(context.Context) (*record.Beat, error) {
 		v := s.newest.Load()
-		return record.NewBeat(&v.Head, v.Head.Node, time.Now(), head), nil
+		return record.NewBeat(&v.Head, v.Head.Node, clock(), head), nil
 	}}
 	h.Start(s.v)
 	server, err := peer.Server(head, func(k ed25519.PublicKey) (*record.Node, bool) {
@@ -187,6 +193,38 @@ func TestWhatWasHeardLastIsCountedByTheNodesOwnClock(t *testing.T) {
 	await(t, r, s.v.Head.Index)
 	if age, silence := r.Age(r.Now()), r.Silence(r.Now()); age < 59*time.Minute || silence > time.Minute {
 		t.Errorf("age %s, silence %s", age, silence)
+	}
+}
+
+// The node that sequences, with its clock set back, has to be asked for a write to
+// be told that it commits nothing, and another one then. Its time makes no view young.
+func TestANodeWhoseClockWasSetBackIsHeardAllTheSame(t *testing.T) {
+	s := newSource(t)
+	var back, beats atomic.Int64
+	h, addr := serveBy(t, s, func() time.Time {
+		if back.Load() > 0 {
+			beats.Add(1)
+		}
+		return time.Now().Add(-time.Duration(back.Load()))
+	})
+	r := follower(t, t.TempDir())
+	run(t, r, addr)
+	h.Publish(s.user(1), s.v)
+	await(t, r, s.v.Head.Index)
+	back.Store(int64(time.Hour))
+	begun := time.Now()
+	for beats.Load() < 2 {
+		<-time.After(time.Millisecond)
+	}
+	from := time.Now() // all that was sent before the clock was set has come
+	for r.Silence(time.Now()) >= time.Since(from) {
+		if time.Since(from) > 10*time.Second {
+			t.Fatalf("silent for %s", r.Silence(time.Now()))
+		}
+		<-time.After(time.Millisecond)
+	}
+	if beat := r.beat.Load(); beat > begun.UnixMilli() {
+		t.Errorf("the view is as young as %s, of before the clock was set", time.UnixMilli(beat))
 	}
 }
 
