@@ -22,11 +22,11 @@ import (
 // Ring opens secrets on one node: a control-plane node by the KEK, a Region
 // node by its HPKE key and its Region's wrapping key.
 type Ring struct {
-	KEK    []byte                         // control plane; nil in a Region
-	Node   string                         // Region node's id
-	Region string                         // Region node's
-	HPKE   hpke.PrivateKey                // Region node's
-	given  atomic.Pointer[map[int][]byte] // generations of the Region's wrapping key, beside what its record has
+	KEK    []byte                           // control plane; nil in a Region
+	Node   string                           // Region node's id
+	Region string                           // Region node's
+	HPKE   hpke.PrivateKey                  // Region node's
+	given  atomic.Pointer[map[string]given] // generations of the Region's wrapping key, beside what its record has, by what the KEK has sealed
 	cache  cache
 }
 
@@ -90,20 +90,30 @@ func (r *Ring) regionKey(s record.Reader, region string, generation int) ([]byte
 	if err != nil {
 		return nil, errNoKey
 	}
-	return r.cached(k.KEK, func() ([]byte, error) {
-		bound := bind(forRegion, region, strconv.Itoa(generation))
+	key, err := r.cached(k.KEK, func() ([]byte, error) {
 		if r.KEK != nil {
-			return open(r.KEK, k.KEK, bound)
+			return open(r.KEK, k.KEK, bind(forRegion, region, strconv.Itoa(generation)))
 		}
-		err := errNoKey
-		for _, sealed := range r.sealedTo(k) {
-			var key []byte
-			if key, err = hpke.Open(r.HPKE, hpke.HKDFSHA256(), hpke.AES256GCM(), append(bound, r.Node...), sealed); err == nil {
-				return key, nil
+		for _, w := range k.Nodes {
+			if w.Holder == r.Node {
+				return r.unseal(k, w.Sealed)
 			}
 		}
-		return nil, err
+		return nil, errNoKey
 	})
+	if all := r.given.Load(); err != nil && all != nil {
+		if g, is := (*all)[string(k.KEK)]; is {
+			return g.key, nil // not cached: what its own record has goes before it
+		}
+	}
+	return key, err
+}
+
+// unseal opens what a generation of the Region's wrapping key is sealed in to this
+// node. It does not say who has sealed it.
+func (r *Ring) unseal(k *record.RegionKey, sealed []byte) ([]byte, error) {
+	bound := append(bind(forRegion, k.Region, strconv.Itoa(k.Generation)), r.Node...)
+	return hpke.Open(r.HPKE, hpke.HKDFSHA256(), hpke.AES256GCM(), bound, sealed)
 }
 
 // unwrap opens a key that is sealed under the KEK and for each Region.

@@ -1,7 +1,11 @@
 package keyring
 
 import (
+	"cmp"
+	"errors"
 	"maps"
+	"slices"
+	"strconv"
 
 	"github.com/holdfast-iam/holdfast/internal/record"
 )
@@ -32,16 +36,85 @@ func (r *Ring) WrapFor(s record.Reader, n *record.Node) (wraps []record.Wrap, er
 	return wraps, err
 }
 
-// Take keeps what another node has sealed to this one.
-func (r *Ring) Take(wraps []record.Wrap) {
-	all := map[int][]byte{}
+// given is a generation of the Region's wrapping key that another node has sealed to
+// this one, and that was proved.
+type given struct {
+	wrap record.Wrap
+	key  []byte
+}
+
+// Take keeps what another node has sealed to this one, as far as the state proves it,
+// and says whether it was given anything new. Whoever knows a public key can seal to
+// it, so a generation counts when it has opened a key that the state has under it, and
+// one that has nothing under it yet does not count yet. What this node opens already
+// stays. Of the wraps of a generation the first is tried alone.
+func (r *Ring) Take(s record.Reader, wraps []record.Wrap) (grown bool, err error) {
+	offered := map[int]given{}
+	kek := map[int]string{}
+	err = record.Scan(s, record.RegionKeys, record.RegionKeyByRegion, r.Region+record.Sep, "", func(_ string, k *record.RegionKey) bool {
+		i := slices.IndexFunc(wraps, func(w record.Wrap) bool { return w.Generation == k.Generation })
+		if i < 0 {
+			return true
+		}
+		if _, err := r.regionKey(s, r.Region, k.Generation); err == nil {
+			return true
+		}
+		if key, err := r.unseal(k, wraps[i].Sealed); err == nil {
+			offered[k.Generation], kek[k.Generation] = given{wraps[i], key}, string(k.KEK)
+		}
+		return true
+	})
+	proved, failed := r.prove(s, offered)
+	all := map[string]given{}
 	if old := r.given.Load(); old != nil {
 		maps.Copy(all, *old)
 	}
-	for _, w := range wraps {
-		all[w.Generation] = w.Sealed
+	for _, g := range proved {
+		all[kek[g.wrap.Generation]] = g
 	}
 	r.given.Store(&all)
+	return len(proved) > 0, errors.Join(err, failed)
+}
+
+// prove lists what opens a key that the state has under it: an opening key, which are
+// few, or else an account's.
+func (r *Ring) prove(s record.Reader, offered map[int]given) (proved []given, err error) {
+	try := func(wraps []record.Wrap, purpose, owner string, generation int) (more bool) {
+		for _, w := range wraps {
+			g, is := offered[w.Generation]
+			if !is || w.Holder != r.Region || len(w.Sealed) == 0 {
+				continue
+			}
+			delete(offered, w.Generation) // one says it
+			if _, err := open(g.key, w.Sealed, bind(purpose, owner, strconv.Itoa(generation))); err == nil {
+				proved = append(proved, g)
+			}
+		}
+		return len(offered) > 0
+	}
+	if len(offered) > 0 {
+		err = record.Scan(s, record.OpeningKeys, record.OpeningKeyByClass, "", "", func(_ string, k *record.OpeningKey) bool {
+			return try(k.Regions, forOpening, k.Class, k.Generation)
+		})
+	}
+	if err == nil && len(offered) > 0 {
+		err = record.Scan(s, record.AccountKeys, record.AccountKeyByAccount, "", "", func(_ string, k *record.AccountKey) bool {
+			return try(k.Regions, forAccount, k.Account, k.Generation)
+		})
+	}
+	return proved, err
+}
+
+// Given lists what this node has taken, in order.
+func (r *Ring) Given() []record.Wrap {
+	list := []record.Wrap{}
+	if all := r.given.Load(); all != nil {
+		for _, g := range *all {
+			list = append(list, g.wrap)
+		}
+	}
+	slices.SortFunc(list, func(a, b record.Wrap) int { return cmp.Compare(a.Generation, b.Generation) })
+	return list
 }
 
 // Holds says whether this node opens its Region's wrapping key in use.
@@ -54,16 +127,13 @@ func (r *Ring) Holds(s record.Reader) bool {
 	return err == nil
 }
 
-// sealedTo lists what a generation of the Region's wrapping key is sealed in to this
-// node.
-func (r *Ring) sealedTo(k *record.RegionKey) (list [][]byte) {
-	for _, w := range k.Nodes {
-		if w.Holder == r.Node {
-			list = append(list, w.Sealed)
-		}
-	}
-	if all := r.given.Load(); all != nil && k.Region == r.Region && len((*all)[k.Generation]) > 0 {
-		list = append(list, (*all)[k.Generation])
-	}
-	return list
+// HoldsAll says whether this node opens every generation of its Region's wrapping key.
+func (r *Ring) HoldsAll(s record.Reader) bool {
+	all := true
+	err := record.Scan(s, record.RegionKeys, record.RegionKeyByRegion, r.Region+record.Sep, "", func(_ string, k *record.RegionKey) bool {
+		_, err := r.regionKey(s, r.Region, k.Generation)
+		all = err == nil
+		return all
+	})
+	return all && err == nil
 }

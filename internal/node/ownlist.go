@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -102,6 +103,8 @@ func (o *ownList) step(event any) {
 			case overlay.Show:
 				o.over.Show(e.Entries)
 				o.entries.Store(&e.Entries)
+			case overlay.Void:
+				o.r.Log.Error("a node's ticket counts no more, and it may have been sealed the Region's wrapping keys: fence a node of the Region, so that they are renewed", "node", e.Entry.Ticket.Node.ID)
 			case overlay.Answer:
 				if c := o.answers[e.ID]; c != nil {
 					c <- e // has room
@@ -157,7 +160,7 @@ func (o *ownList) run(ctx context.Context) error {
 			continue
 		}
 		v := o.r.replica.View()
-		o.step(overlay.Enrolled{Nodes: o.r.others()})
+		o.step(o.r.others(v))
 		if v != seen {
 			seen = v
 			o.applied(v)
@@ -185,7 +188,7 @@ func (o *ownList) make(ctx context.Context, e overlay.Entry) ([]string, error) {
 	o.mu.Lock()
 	o.answers[e.ID] = answer
 	o.mu.Unlock()
-	o.step(overlay.Enrolled{Nodes: o.r.others()})
+	o.step(o.r.others(o.r.replica.View()))
 	o.step(overlay.Made{Entry: e})
 	for _, l := range o.r.peers.links.all() {
 		go o.exchange(context.WithoutCancel(ctx), l) // bounded; its failure is that the node lacks it
@@ -255,10 +258,15 @@ func (o *ownList) tell(name string, commands [][]byte) {
 	o.step(overlay.Told{Node: name, Entries: list})
 }
 
-// others are the Region's other nodes in force, those by ticket included.
-func (r *Region) others() []string {
-	var names []string
-	r.view().Range(record.NodeByID.Name, "", "", func(id string, e *record.Entry) bool {
+// others are the Region's other nodes in force, by the state and by ticket.
+func (r *Region) others(v *view.View) overlay.Enrolled {
+	e := overlay.Enrolled{Nodes: r.othersIn(v)}
+	e.ByTicket = slices.DeleteFunc(r.othersIn(r.over(v)), func(id string) bool { return slices.Contains(e.Nodes, id) })
+	return e
+}
+
+func (r *Region) othersIn(v *view.View) (names []string) {
+	v.Range(record.NodeByID.Name, "", "", func(id string, e *record.Entry) bool {
 		n, err := record.Nodes.Open(e)
 		if err == nil && n.Role == record.RegionNode && n.Region == r.Config.Region && !n.Fenced && id != r.keys.ID {
 			names = append(names, id)
@@ -270,4 +278,6 @@ func (r *Region) others() []string {
 
 // view is what this node serves: the newest state that it has, with what the Region
 // has denied by itself in force, and over that whom it has admitted.
-func (r *Region) view() *view.View { return r.tickets.over.Over(r.denials.over.Over(r.replica.View())) }
+func (r *Region) view() *view.View { return r.over(r.replica.View()) }
+
+func (r *Region) over(v *view.View) *view.View { return r.tickets.over.Over(r.denials.over.Over(v)) }

@@ -89,8 +89,10 @@ func (p *peers) pinned(name string, key ed25519.PublicKey) bool {
 }
 
 // enrolled is the record of a peer that is in force, be it by a ticket.
-func (p *peers) enrolled(name string) *record.Node {
-	n, err := record.Get(p.r.view(), record.Nodes, record.None, name)
+func (p *peers) enrolled(name string) *record.Node { return p.enrolledIn(p.r.view(), name) }
+
+func (p *peers) enrolledIn(v *view.View, name string) *record.Node {
+	n, err := record.Get(v, record.Nodes, record.None, name)
 	if err != nil || n.Role != record.RegionNode || n.Region != p.r.Config.Region || n.Fenced {
 		return nil
 	}
@@ -125,11 +127,19 @@ func (p *peers) live() []string {
 
 // bootstrap fetches a first state from a peer while the control plane gives
 // none. A node whose copy is lost waits for the control plane (rule 14); one that
-// comes by a ticket is told of it by its peers.
+// comes by a ticket is told of it by its peers, on connections to the keys that the
+// state pins.
 func (p *peers) bootstrap(ctx context.Context) {
-	for ctx.Err() == nil {
+	for pinned := false; ctx.Err() == nil; {
 		sleep(ctx, aloneFor/2+rand.N(aloneFor)) // jitter: a Region's nodes start together
-		if p.r.replica.View() != nil {
+		if p.r.replica.View() != nil && !pinned {
+			if err := p.dial(); err != nil {
+				p.r.Log.Warn("connect to the Region's nodes", "error", err)
+				continue
+			}
+			pinned = true
+		}
+		if pinned {
 			p.r.comeByTicket(ctx)
 		}
 		if p.r.served() || p.r.replica.Lost() {
@@ -144,9 +154,7 @@ func (p *peers) bootstrap(ctx context.Context) {
 			err := p.r.replica.CatchUp(ctx, l.feed, func() bool { return false })
 			if err == nil {
 				p.r.Log.Info("a peer has given this node its first state", "peer", l.name)
-				if err = p.dial(); err == nil { // with the keys that the state pins
-					break
-				}
+				break
 			}
 			p.r.Log.Info("no first state from a peer", "peer", l.name, "error", err)
 		}

@@ -96,12 +96,11 @@ func showKeys(c *config.Config, keys *keyring.NodeKeys) (*operator.Ticket, error
 // openTickets opens the list of the nodes that the Region has admitted by itself,
 // and what a peer has sealed to this node where it is one of them.
 func openTickets(r *Region) (*ownList, error) {
-	var wraps []record.Wrap
-	err := local.Read(filepath.Join(r.Config.Dir, wrapsFile), &wraps)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
+	if v := r.replica.View(); v != nil {
+		if _, err := r.takeKept(v); err != nil {
+			return nil, err
+		}
 	}
-	r.ring.Take(wraps)
 	entry := func(id string, text []byte, t *record.Ticket, err error) (overlay.Entry, error) {
 		return overlay.Entry{ID: id, Command: text, Ticket: t}, err
 	}
@@ -169,22 +168,43 @@ func (r *Region) comeByTicket(ctx context.Context) {
 }
 
 // takeKeys asks the Region's nodes for its wrapping keys while the one in use is not
-// here.
+// here: one after another, until all are. What one gives counts as far as the state
+// proves it, so one that lies, or has none, leaves it to the next.
 func (r *Region) takeKeys(ctx context.Context) {
+	if !r.byTicket() || r.ring.Holds(r.replica.View()) {
+		return
+	}
+	if _, err := r.takeKept(r.replica.View()); err != nil {
+		r.Log.Warn("read the wrapping keys that peers have sealed to this node", "error", err)
+	}
 	for _, l := range r.peers.links.all() {
-		if !r.byTicket() || r.ring.Holds(r.replica.View()) {
+		if !r.byTicket() || r.ring.HoldsAll(r.replica.View()) {
 			return
 		}
-		if err := r.takeKeysFrom(ctx, l); err != nil {
+		if err := r.takeKeysFrom(ctx, peerpb.NewPeersClient(l.conn)); err != nil {
 			r.Log.Info("no wrapping keys of the Region from a peer", "peer", l.name, "error", err)
 		}
 	}
 }
 
-func (r *Region) takeKeysFrom(ctx context.Context, l link) error {
+// takeKept takes what peers have sealed to this node before, as it would a peer's.
+func (r *Region) takeKept(v *view.View) (bool, error) {
+	var wraps []record.Wrap
+	err := local.Read(filepath.Join(r.Config.Dir, wrapsFile), &wraps)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return r.ring.Take(v, wraps)
+}
+
+// takeKeysFrom asks one node.
+func (r *Region) takeKeysFrom(ctx context.Context, c peerpb.PeersClient) error {
 	ctx, cancel := context.WithTimeout(ctx, exchangeBound)
 	defer cancel()
-	reply, err := peerpb.NewPeersClient(l.conn).Keys(ctx, &peerpb.KeysRequest{})
+	reply, err := c.Keys(ctx, &peerpb.KeysRequest{})
 	if err != nil {
 		return err
 	}
@@ -192,9 +212,19 @@ func (r *Region) takeKeysFrom(ctx context.Context, l link) error {
 	for _, w := range reply.Wraps {
 		wraps = append(wraps, record.Wrap{Holder: r.keys.ID, Generation: int(w.Generation), Sealed: w.Sealed})
 	}
-	r.ring.Take(wraps)
-	return local.Write(filepath.Join(r.Config.Dir, wrapsFile), wraps, 0o600)
+	return r.take(r.replica.View(), wraps)
 }
+
+// take keeps what a node gives beside what others have given, in memory and on disk.
+func (r *Region) take(v *view.View, wraps []record.Wrap) error {
+	grown, err := r.ring.Take(v, wraps)
+	if !grown {
+		return errors.Join(errUnproved, err)
+	}
+	return errors.Join(err, local.Write(filepath.Join(r.Config.Dir, wrapsFile), r.ring.Given(), 0o600))
+}
+
+var errUnproved = errors.New("nothing that it has sealed to this node opens what the state has under a wrapping key that this node lacks")
 
 // keepKeys keeps the Region's wrapping keys here while this node is one by its
 // ticket, until ctx ends: a new generation is not sealed to it by who makes it.
@@ -212,11 +242,17 @@ func (r *Region) keepKeys(ctx context.Context) error {
 // Keys seals the Region's wrapping keys to the node that asks: one of the Region in
 // force, be it by ticket. It gets nothing that is not sealed to its own pinned key.
 func (p *peers) Keys(ctx context.Context, _ *peerpb.KeysRequest) (*peerpb.KeysReply, error) {
-	n := p.enrolled(peer.Caller(ctx).ID)
+	return p.keysIn(p.r.replica.View(), peer.Caller(ctx).ID)
+}
+
+// keysIn asks one state both who is in force and which generations there are: what
+// was renewed because the caller was fenced is not sealed to it by an older word.
+func (p *peers) keysIn(v *view.View, caller string) (*peerpb.KeysReply, error) {
+	n := p.enrolledIn(p.r.over(v), caller)
 	if n == nil {
-		return nil, status.Errorf(codes.PermissionDenied, "%s is no node of this Region in force", peer.Caller(ctx).ID)
+		return nil, status.Errorf(codes.PermissionDenied, "%s is no node of this Region in force", caller)
 	}
-	wraps, err := p.r.ring.WrapFor(p.r.replica.View(), n)
+	wraps, err := p.r.ring.WrapFor(v, n)
 	if err != nil {
 		return nil, status.Error(codes.Unavailable, err.Error())
 	}

@@ -16,7 +16,7 @@ var (
 	errNamed   = errors.New("there is a ticket for a node of this name already")
 
 	errFull  = errors.New("this Region's own list of denials is full: what it can hold waits for the control plane")
-	errAlone = errors.New("it is in force on this node alone: no other node of the Region has it on its disk, so it is not acknowledged")
+	errAlone = errors.New("it is in force on this node alone: no other enrolled node of the Region has it on its disk, so it is not acknowledged")
 )
 
 // Overlaid lays one of a Region's lists over the views that its node serves. Its

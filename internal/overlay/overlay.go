@@ -53,8 +53,10 @@ type (
 		Node    string
 		Entries []Entry
 	}
-	// Enrolled names the Region's other nodes in force.
-	Enrolled struct{ Nodes []string }
+	// Enrolled names the Region's other nodes in force: those that the state knows,
+	// and those by ticket. A node by ticket is unknown where its ticket is not yet, so
+	// what it has on its disk is not the second disk.
+	Enrolled struct{ Nodes, ByTicket []string }
 	// Applied is the state that this node has applied.
 	Applied struct{ State record.Reader }
 	// Saved is the outcome of the Save under way.
@@ -76,13 +78,16 @@ type (
 		Missing []string
 		Err     error
 	}
+	// Void tells of a ticket that the list drops without its node being enrolled: an
+	// operator who has signed it is none any more.
+	Void struct{ Entry Entry }
 )
 
 // List is the machine: no goroutine of its own, channel, clock or I/O inside.
 type List struct {
 	kind     kind
 	items    map[string]*item
-	enrolled []string
+	enrolled Enrolled
 	state    record.Reader
 	saving   []string // ids of the Save under way; nil: none is
 	again    bool     // the list has changed since
@@ -103,11 +108,14 @@ type kind struct {
 	full error
 	// held says whether a state holds what an entry comes to (protocol rule 21).
 	held func(record.Reader, *Entry) bool
+	// void says whether an entry counts no more for a state that does not hold it;
+	// nil: none does.
+	void func(record.Reader, *Entry) bool
 }
 
 // NewList returns an empty list of denials.
 func NewList() *List {
-	return &List{items: map[string]*item{}, kind: kind{MaxEntries, errFull, func(r record.Reader, e *Entry) bool {
+	return &List{items: map[string]*item{}, kind: kind{most: MaxEntries, full: errFull, held: func(r record.Reader, e *Entry) bool {
 		return !slices.ContainsFunc(e.Denials, func(d *record.Denial) bool { return !record.Has(r, record.Denials, record.None, d.ID) })
 	}}}
 }
@@ -115,9 +123,12 @@ func NewList() *List {
 // NewTickets returns an empty list of tickets. signed says whether a state still
 // knows the operators of one: their removal ends it.
 func NewTickets(signed func(record.Reader, *Entry) bool) *List {
-	return &List{items: map[string]*item{}, kind: kind{MaxTickets, errTickets, func(r record.Reader, e *Entry) bool {
-		return record.Has(r, record.Nodes, record.None, e.Ticket.Node.ID) || !signed(r, e)
-	}}}
+	return &List{items: map[string]*item{}, kind: kind{most: MaxTickets, full: errTickets,
+		held: func(r record.Reader, e *Entry) bool {
+			return record.Has(r, record.Nodes, record.None, e.Ticket.Node.ID)
+		},
+		void: func(r record.Reader, e *Entry) bool { return !signed(r, e) },
+	}}
 }
 
 // Step takes one event and says what is to be done.
@@ -134,7 +145,7 @@ func (l *List) Step(event any, now time.Time) []any {
 	case Told:
 		out = l.told(e)
 	case Enrolled:
-		l.enrolled = e.Nodes
+		l.enrolled = e
 	case Applied:
 		l.state = e.State
 		out = l.applied()
@@ -198,7 +209,9 @@ func (l *List) told(e Told) []any {
 			i = &item{Entry: entry, holders: map[string]bool{}}
 			l.items[entry.ID], grown = i, true
 		}
-		i.holders[e.Node] = true
+		if i.Ticket == nil || i.Ticket.Node.ID != e.Node { // its own node spreads it no further
+			i.holders[e.Node] = true
+		}
 	}
 	if !grown {
 		return nil
@@ -206,23 +219,35 @@ func (l *List) told(e Told) []any {
 	return l.save()
 }
 
-// settled says whether this node's own applied state holds what an entry comes to.
+// settled says whether this node's own applied state holds what an entry comes to, or
+// it counts no more.
 func (l *List) settled(e *Entry) bool {
-	return failpoint.On(failpoint.DropsHandedUp) || l.state != nil && l.kind.held(l.state, e)
+	return failpoint.On(failpoint.DropsHandedUp) || l.state != nil && l.kind.held(l.state, e) || l.void(e)
+}
+
+// void says whether an entry counts no more, and came to nothing.
+func (l *List) void(e *Entry) bool {
+	return l.kind.void != nil && l.state != nil && !l.kind.held(l.state, e) && l.kind.void(l.state, e)
 }
 
 func (l *List) applied() []any {
 	dropped := false
-	for id, i := range l.items {
-		if l.settled(&i.Entry) && !i.waits {
-			delete(l.items, id)
-			dropped = true
+	var out []any
+	for _, id := range l.ids() {
+		i := l.items[id]
+		if !l.settled(&i.Entry) || i.waits {
+			continue
+		}
+		delete(l.items, id)
+		dropped = true
+		if l.void(&i.Entry) {
+			out = append(out, Void{i.Entry})
 		}
 	}
 	if !dropped {
 		return nil
 	}
-	return append([]any{Show{l.Durable()}}, l.save()...)
+	return append(append(out, Show{l.Durable()}), l.save()...)
 }
 
 func (l *List) save() []any {
@@ -266,7 +291,7 @@ func (l *List) saved(err error) []any {
 }
 
 // answers tells operators whose entries are on two nodes, or never will be in
-// time. In a Region of one node that one is enough.
+// time. In a Region of one node that one is enough: of those that the state knows.
 func (l *List) answers(now time.Time) []any {
 	var out []any
 	for _, id := range l.ids() {
@@ -274,8 +299,11 @@ func (l *List) answers(now time.Time) []any {
 		if !i.waits || !i.durable {
 			continue
 		}
-		missing := slices.DeleteFunc(slices.Clone(l.enrolled), func(n string) bool { return i.holders[n] })
-		two := len(missing) < len(l.enrolled) || len(l.enrolled) == 0 || failpoint.On(failpoint.DeniesAlone)
+		has := func(n string) bool { return i.holders[n] }
+		missing := slices.DeleteFunc(slices.Concat(l.enrolled.Nodes, l.enrolled.ByTicket), func(n string) bool {
+			return has(n) || i.Ticket != nil && i.Ticket.Node.ID == n
+		})
+		two := slices.ContainsFunc(l.enrolled.Nodes, has) || len(l.enrolled.Nodes) == 0 || failpoint.On(failpoint.DeniesAlone)
 		if two && i.two.IsZero() {
 			i.two = now
 		}

@@ -24,12 +24,13 @@ type disk struct {
 	saved   []Entry
 	shown   []Entry
 	answers []Answer
+	void    []Entry
 	now     time.Time
 }
 
 func newDisk(t *testing.T, others ...string) *disk {
 	d := &disk{List: NewList(), t: t, now: now}
-	d.do(Enrolled{others})
+	d.do(Enrolled{Nodes: others})
 	return d
 }
 
@@ -49,6 +50,8 @@ func (d *disk) do(event any) {
 				d.shown = e.Entries
 			case Answer:
 				d.answers = append(d.answers, e)
+			case Void:
+				d.void = append(d.void, e.Entry)
 			}
 		}
 	}
@@ -117,6 +120,30 @@ func TestADenialOnOneNodeAloneIsInForceThereAndNotAcknowledged(t *testing.T) {
 	d.do(Told{"c", []Entry{entry("1")}})
 	if len(d.answers) != 2 || d.answers[1].Err != nil {
 		t.Errorf("%v", d.answers)
+	}
+}
+
+func TestADenialIsNotAcknowledgedByANodeThatTheOthersMayNotKnow(t *testing.T) {
+	d := &disk{List: NewList(), t: t, now: now}
+	d.do(Enrolled{Nodes: []string{"b"}, ByTicket: []string{"d"}})
+	d.do(Made{entry("1")})
+	d.do(Told{"d", []Entry{entry("1")}})
+	d.now = d.now.Add(patience)
+	d.do(Tick{})
+	if len(d.answers) != 1 || d.answers[0].Err == nil || !slices.Equal(d.answers[0].Missing, []string{"b"}) {
+		t.Fatalf("%v", d.answers)
+	}
+	d.do(Made{entry("1")}) // asked again
+	if d.do(Told{"b", []Entry{entry("1")}}); len(d.answers) != 2 || d.answers[1].Err != nil || len(d.answers[1].Missing) != 0 {
+		t.Errorf("%v", d.answers)
+	}
+	d = &disk{List: NewList(), t: t, now: now}
+	d.do(Enrolled{Nodes: []string{"b"}, ByTicket: []string{"d"}})
+	d.do(Made{entry("1")})
+	d.do(Told{"b", []Entry{entry("1")}})
+	d.now = d.now.Add(enough)
+	if d.do(Tick{}); len(d.answers) != 1 || d.answers[0].Err != nil || !slices.Equal(d.answers[0].Missing, []string{"d"}) {
+		t.Errorf("a node by ticket that lacks it is not named: %v", d.answers)
 	}
 }
 

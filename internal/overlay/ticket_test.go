@@ -16,7 +16,7 @@ func ticketFor(id, name string) Entry {
 
 func newTickets(t *testing.T, signed *bool) *disk {
 	d := &disk{List: NewTickets(func(record.Reader, *Entry) bool { return *signed }), t: t, now: now}
-	d.do(Enrolled{[]string{}})
+	d.do(Enrolled{Nodes: []string{}})
 	return d
 }
 
@@ -40,8 +40,8 @@ func TestATicketLeavesANodeOnlyWhenItsOwnStateHasTheNodeOrNotTheOperatorsAnyMore
 		}
 		own := withNode(t, &record.Node{ID: "use-d", Fenced: fenced})
 		d.do(Applied{own})
-		if len(d.shown) != 0 || len(d.saved) != 0 {
-			t.Fatalf("%s: shown %v, saved %v", name, ids(d.shown), ids(d.saved))
+		if len(d.shown) != 0 || len(d.saved) != 0 || len(d.void) != 0 {
+			t.Fatalf("%s: shown %v, saved %v, void %v", name, ids(d.shown), ids(d.saved), ids(d.void))
 		}
 		d.do(Told{"b", []Entry{ticketFor("1", "use-d")}}) // who is behind tells it again
 		if len(d.shown) != 0 {
@@ -54,6 +54,27 @@ func TestATicketLeavesANodeOnlyWhenItsOwnStateHasTheNodeOrNotTheOperatorsAnyMore
 	signed = false
 	if d.do(Applied{withNode(t, &record.Node{ID: "use-a"})}); len(d.shown) != 0 {
 		t.Error("the word of an operator who is none any more counts")
+	}
+	d.do(Told{"b", []Entry{ticketFor("1", "use-d")}})
+	if d.do(Applied{withNode(t, &record.Node{ID: "use-b"})}); !slices.Equal(ids(d.void), []string{"1"}) {
+		t.Errorf("that it came to nothing is not told, or not once: %v", ids(d.void))
+	}
+}
+
+func TestATicketIsNotAcknowledgedByItsOwnNode(t *testing.T) {
+	for name, others := range map[string]Enrolled{"by ticket": {Nodes: []string{"b"}, ByTicket: []string{"use-d"}}, "enrolled": {Nodes: []string{"b", "use-d"}}} {
+		signed := true
+		d := newTickets(t, &signed)
+		d.do(others)
+		d.do(Made{ticketFor("1", "use-d")})
+		d.do(Told{"use-d", []Entry{ticketFor("1", "use-d")}})
+		d.now = d.now.Add(enough)
+		if d.do(Tick{}); len(d.answers) != 0 {
+			t.Fatalf("%s: it counts as the second disk: %v", name, d.answers)
+		}
+		if d.do(Told{"b", []Entry{ticketFor("1", "use-d")}}); len(d.answers) != 1 || d.answers[0].Err != nil || len(d.answers[0].Missing) != 0 {
+			t.Errorf("%s: %v", name, d.answers)
+		}
 	}
 }
 
