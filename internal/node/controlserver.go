@@ -150,6 +150,9 @@ func (s *controlServer) Relay(r *peerpb.RelayRequest, stream grpc.ServerStreamin
 		return status.Error(codes.InvalidArgument, "the request target cannot be read")
 	}
 	if d := clock().Sub(time.UnixMilli(r.ArrivedMs)); d > maxArrival || d < -maxArrival {
+		if err := s.c.clock.judge(); err != nil { // it may be this one that is off: another node is to be asked
+			return status.Error(codes.Unavailable, "this node commits nothing now: "+err.Error())
+		}
 		return status.Error(codes.FailedPrecondition, "the relay's clock is more than a minute off")
 	}
 	ctx, err := s.relayed(stream.Context(), r.Node)
