@@ -123,6 +123,34 @@ func (r *Replica) marked() bool {
 	return !errors.Is(err, fs.ErrNotExist) // what cannot be told counts as there
 }
 
+// refetching is what the mark says while the copy that this node had is lost and no
+// other one was served yet: what a source has sent by then may be older than what
+// was served before, also after a crash.
+const refetching = "the disk copy was lost\n"
+
+// unserved says whether the copy on the disk is such a one.
+func (r *Replica) unserved() bool {
+	text, err := os.ReadFile(r.Mark)
+	return err == nil && string(text) == refetching
+}
+
+// refetch has the mark say so, or no more.
+func (r *Replica) refetch(text string) error {
+	next := r.Mark + ".next"
+	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(next, r.Mark); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(r.Mark))
+}
+
 // mark notes for good that this node has a disk copy, before it serves from it.
 func (r *Replica) mark() error {
 	if r.Mark == "" || r.marked() {

@@ -64,6 +64,13 @@ type Replica struct {
 func (r *Replica) Open() error {
 	r.wake()
 	r.machine, r.offers, r.words, r.moved = NewFollower(r.Root), make(chan offer), make(chan Shown, 1), make(chan []Source)
+	if r.unserved() {
+		for _, name := range []string{snapshotFile, packedFile, logFile} {
+			if err := os.Remove(filepath.Join(r.Dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return err
+			}
+		}
+	}
 	loaded, err := r.load()
 	switch {
 	case err == nil:
@@ -94,6 +101,9 @@ func (r *Replica) Open() error {
 	lost := r.marked()
 	if lost {
 		r.Log.Error("this node had a disk copy and has it no more: it serves again when the control plane has told it how far the log is, or under a new identity")
+		if err := r.refetch(refetching); err != nil {
+			return err
+		}
 	}
 	r.showAll(r.step(Loaded{Lost: lost, Successors: list, Floor: r.keptFloor()}))
 	return nil
@@ -162,7 +172,11 @@ func (r *Replica) step(event any) []any {
 	r.floor.Store(r.machine.Floor().UnixMilli())
 	r.linked.Store(r.machine.Linked())
 	r.open.Store(r.machine.open)
-	r.lost.Store(r.machine.Lost())
+	if lost := r.machine.Lost(); r.lost.Swap(lost) && !lost {
+		if err := r.refetch(""); err != nil { // then the next start fetches once more
+			r.Log.Error("the mark of a lost disk copy stays", "error", err)
+		}
+	}
 	r.heir.Store(r.machine.Heir())
 	return effects
 }

@@ -159,6 +159,26 @@ func TestACopyThatIsLostWithItsDirectoryIsKnownToBeLost(t *testing.T) {
 	if r = open(); !r.Lost() {
 		t.Error("the copy is gone, and the node takes itself for new")
 	}
+	run := func(events ...any) {
+		d := &driver{Replica: r, events: events}
+		for len(d.events) > 0 {
+			d.perform(context.Background(), r.step(d.next(context.Background())))
+		}
+	}
+	behind := snapshot(t, s.v)
+	s.user(1)
+	run(append([]any{Connected{}}, behind...)...)
+	if r = open(); r.View() != nil || !r.Lost() { // killed before it had all
+		t.Errorf("lost %v: what was fetched and never served is served after a crash", r.Lost())
+	}
+	run(append([]any{Connected{}}, snapshot(t, s.v)...)...)
+	run(s.beat())
+	if r.Lost() || r.View() == nil {
+		t.Fatal("it has all, and does not serve")
+	}
+	if r = open(); r.View() == nil || r.Lost() {
+		t.Error("the copy that took the lost one's place is taken for lost")
+	}
 }
 
 // sharing serves what a node has to the node with the key region.

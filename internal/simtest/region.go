@@ -52,6 +52,7 @@ type disk struct {
 	log        []piece
 	old        []piece // the log before the snapshot
 	successors [][]byte
+	unserved   bool   // its mark says that the copy was lost, and no other one served yet
 	lineage    string // that a restart would find, and the index
 	last       uint64
 	// crash finishes the write under way as a power cut would.
@@ -88,6 +89,7 @@ func (r *region) start() {
 		}
 		r.perform(r.machine.Step(replica.Loaded{View: v, Seed: r.disk.seed, LogSize: size, Floor: r.disk.floor, Successors: r.disk.successors}, r.clock.wall()))
 	} else if r.copyLost {
+		r.disk.unserved = true
 		r.perform(r.machine.Step(replica.Loaded{Lost: true, Floor: r.disk.floor, Successors: r.disk.successors}, r.clock.wall()))
 	} else if r.served > 0 {
 		r.w.fail("Recovered: %s has nothing to serve after a restart, and had %d", r.id, r.served)
@@ -105,6 +107,9 @@ func (r *region) load() (*view.View, error) {
 			d.log = d.log[:i]
 			break
 		}
+	}
+	if d.unserved {
+		d.snapshot, d.log, d.lineage, d.last = nil, nil, "", 0
 	}
 	if d.snapshot == nil {
 		return nil, nil
@@ -429,7 +434,7 @@ func (r *region) serve(v *view.View, batch []byte) {
 	if _, got := r.disk.end(); got < at {
 		w.fail("Durable: %s serves %d with %d on its disk", r.id, at, got)
 	}
-	r.serving, r.served, r.copyLost = v, max(r.served, at), false
+	r.serving, r.served, r.copyLost, r.disk.unserved = v, max(r.served, at), false, false
 	w.changed = true
 	r.shares(v, batch)
 	r.checkDenials()
