@@ -331,6 +331,13 @@ func (p *plane) leave(d record.Descent) {
 		if p.handedTo != nil || p.files != file {
 			return
 		}
+		if d.Of(to.lineage) == nil && p.shown != nil { // shown while it ended: it is started once more
+			more, err := replica.Descend(p.controls[0].machine.View(), p.shown)
+			if err == nil && more.Of(to.lineage) != nil {
+				p.leave(d.With(more))
+				return
+			}
+		}
 		if c := to.anyControl(); c.up && c.frozen <= p.w.now && d.Of(to.lineage) != nil {
 			c.handUp(p.lineage, d, batches, func(err error, _ uint64, list []lineage.Stretch) {
 				if err == nil && p.files == file {
