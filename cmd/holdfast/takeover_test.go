@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -46,6 +48,9 @@ func (d *deploymentUnderTest) freeze(names ...string) (thaw func()) {
 		pids = append(pids, d.pid(name))
 		d.signal(name, syscall.SIGSTOP)
 	}
+	for _, pid := range pids { // until then it may accept a connection, and keep it
+		d.until("stopped", func() bool { return isStopped(pid) })
+	}
 	thaw = func() {
 		for _, pid := range pids {
 			_ = syscall.Kill(pid, syscall.SIGCONT)
@@ -53,6 +58,18 @@ func (d *deploymentUnderTest) freeze(names ...string) (thaw func()) {
 	}
 	d.t.Cleanup(thaw)
 	return thaw
+}
+
+// isStopped says whether no thread of a process runs any more, or it has ended.
+func isStopped(pid int) bool {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, task := range tasks {
+		text, _ := os.ReadFile(task) // of a thread that has ended: nothing
+		if _, state, ok := strings.Cut(string(text), ") "); ok && !strings.HasPrefix(state, "T") {
+			return false
+		}
+	}
+	return true
 }
 
 // created sends one call until it is answered, as an SDK does: with the same
