@@ -162,7 +162,7 @@ func newFanned(dir string, followers, room int) (*fanned, error) {
 			return nil, err
 		}
 		f.keys = append(f.keys, key)
-		n := &record.Node{ID: fmt.Sprint("n", i), Role: record.RegionNode, Region: region, TLS: public(key)}
+		n := &record.Node{ID: fmt.Sprint("n", i), Role: record.RegionNode, Region: region, TLS: public(key), Format: record.Format}
 		putRecord(put, record.Nodes, n)
 		nodes[string(public(key))] = n
 	}

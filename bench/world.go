@@ -45,8 +45,8 @@ func newWorld() (*world, error) {
 	at := record.At(w.now)
 	put := &putter{tx: w.tx}
 	put.err = record.Put(w.tx, record.Geneses, g)
-	putRecord(put, record.Nodes, &record.Node{ID: "control", Role: record.ControlNode, Head: public(w.head), TLS: public(w.head)})
-	putRecord(put, record.Nodes, &record.Node{ID: "r", Role: record.RegionNode, Region: region, TLS: public(w.follower)})
+	putRecord(put, record.Nodes, &record.Node{ID: "control", Role: record.ControlNode, Head: public(w.head), TLS: public(w.head), Format: record.Format})
+	putRecord(put, record.Nodes, &record.Node{ID: "r", Role: record.RegionNode, Region: region, TLS: public(w.follower), Format: record.Format})
 	putRecord(put, record.Regions, &record.Region{Name: region, Created: at})
 	putRecord(put, record.Accounts, &record.Account{ID: account, Created: at})
 	for i := range 2 {
