@@ -1,11 +1,7 @@
 package node
 
 import (
-	"errors"
 	"testing"
-	"time"
-
-	"google.golang.org/protobuf/proto"
 
 	"github.com/holdfast-iam/holdfast/internal/operator"
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -14,20 +10,8 @@ import (
 // minterDenied is a Region's own denial of what a node mints.
 func minterDenied(t *testing.T, r record.Reader, target string, by ...string) []byte {
 	t.Helper()
-	g, err := record.Get(r, record.Geneses, record.None, "genesis")
-	if err != nil {
-		t.Fatal(err)
-	}
-	in := &operator.Together{Cluster: g.Cluster, Region: "us-east-1", Sequence: 1, Reason: "stolen", Deny: []operator.Denied{{Scope: record.DenyMinter, Target: target}}}
-	c, err := operator.Sign(operatorKey(by[0]), operator.RegionDeny, in, time.Now())
-	for _, id := range by[1:] {
-		err = errors.Join(err, operator.Approve(c, operatorKey(id)))
-	}
-	text, failed := proto.Marshal(c)
-	if err := errors.Join(err, failed); err != nil {
-		t.Fatal(err)
-	}
-	return text
+	in := &operator.Together{Cluster: clusterOf(t, r), Region: "us-east-1", Sequence: 1, Reason: "stolen", Deny: []operator.Denied{{Scope: record.DenyMinter, Target: target}}}
+	return signed(t, operator.RegionDeny, in, by...)
 }
 
 func TestATicketThatIsHandedUpBeforeItsWithdrawalEndsAsAFencedNodeAllTheSame(t *testing.T) {

@@ -75,15 +75,26 @@ func enrolling(t *testing.T) (*controlServer, *view.Pending) {
 	return &controlServer{c: &Control{ring: &keyring.Ring{KEK: kek}}}, tx
 }
 
-// issued is a ticket as two operators sign it.
-func issued(t *testing.T, tx record.Reader, in *operator.Ticket, by ...string) []byte {
+// issued is a ticket as operators sign it.
+func issued(t *testing.T, r record.Reader, in *operator.Ticket, by ...string) []byte {
 	t.Helper()
-	g, err := record.Get(tx, record.Geneses, record.None, "genesis")
+	in.Cluster = clusterOf(t, r)
+	return signed(t, operator.RegionAdmit, in, by...)
+}
+
+func clusterOf(t *testing.T, r record.Reader) string {
+	t.Helper()
+	g, err := record.Get(r, record.Geneses, record.None, "genesis")
 	if err != nil {
 		t.Fatal(err)
 	}
-	in.Cluster = g.Cluster
-	c, err := operator.Sign(operatorKey(by[0]), operator.RegionAdmit, in, time.Now())
+	return g.Cluster
+}
+
+// signed is a Region's command that the first operator gives and the others approve.
+func signed(t *testing.T, name string, in any, by ...string) []byte {
+	t.Helper()
+	c, err := operator.Sign(operatorKey(by[0]), name, in, time.Now())
 	for _, id := range by[1:] {
 		err = errors.Join(err, operator.Approve(c, operatorKey(id)))
 	}
