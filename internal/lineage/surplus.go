@@ -255,8 +255,7 @@ func fence(tx record.Tx, fenced *record.Node) error {
 	case err != nil:
 		return err
 	}
-	n.Fenced = true
-	return record.Put(tx, record.Nodes, n)
+	return n.Fence(tx)
 }
 
 // held notes that a node was given its Region's wrapping key, though what was sealed

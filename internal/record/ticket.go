@@ -2,6 +2,7 @@ package record
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 )
 
@@ -20,10 +21,10 @@ const ticketMark = 't'
 
 // TicketInvite is what a node has as its invite that came by the ticket with this
 // hash.
-func TicketInvite(hash [32]byte) []byte { return append([]byte{ticketMark}, hash[:]...) }
+func TicketInvite(hash [sha256.Size]byte) []byte { return append([]byte{ticketMark}, hash[:]...) }
 
 // ByTicket says whether a node came by a ticket.
-func (n *Node) ByTicket() bool { return len(n.Invite) == 33 && n.Invite[0] == ticketMark }
+func (n *Node) ByTicket() bool { return len(n.Invite) == 1+sha256.Size && n.Invite[0] == ticketMark }
 
 // Unused says whether a state has nothing of what a ticket brings: neither its
 // node's name nor any of its keys. What a fenced node had does not come back so.
