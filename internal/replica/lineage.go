@@ -162,7 +162,14 @@ func (f *Follower) kept(err error) []any {
 	if !f.open || f.heir() == nil {
 		return nil
 	}
-	return f.leave() // and come back with the question that fits
+	return f.onward() // and come back with the question that fits
+}
+
+// onward ends the stream because of a step towards the successor: what failed
+// before it is no reason to wait with the next.
+func (f *Follower) onward() []any {
+	f.pause = firstPause
+	return f.leave()
 }
 
 // leave ends the stream, to begin another.
@@ -185,7 +192,7 @@ func (f *Follower) turn() ([]any, error) {
 // handed notes at which index the denials of this node's surplus stand.
 func (f *Follower) handed(index uint64) []any {
 	f.heirs.handed = max(index, 1)
-	return f.leave()
+	return f.onward()
 }
 
 // goes says whether a verified snapshot may take the place of the view.

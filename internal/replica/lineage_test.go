@@ -132,6 +132,34 @@ func TestANodeWithSurplusServesItsStateUntilTheSuccessorHasItsDenials(t *testing
 	}
 }
 
+func TestAfterAStepTowardsTheSuccessorANodeDoesNotWaitForWhatFailedBefore(t *testing.T) {
+	s := newSource(t)
+	f := following(s)
+	next := successor(1, s.v, "m")
+	steps(f, batch(t, s.user(1)), Written{})
+	failing := func() time.Duration {
+		for range 20 {
+			steps(f, Disconnected{}, Timer{}, Connected{})
+		}
+		retry, _ := has[Retry](steps(f, Disconnected{}))
+		steps(f, Timer{}, Connected{})
+		return retry.Pause
+	}
+	if p := failing(); p != maxPause {
+		t.Fatalf("after many failures it waits %v", p)
+	}
+	retry, _ := has[Retry](kept(f, next))
+	if retry.Pause != firstPause {
+		t.Errorf("with a successor on its disk it waits %v", retry.Pause)
+	}
+	failing()
+	steps(f, Received{&peerpb.Down{Frame: &peerpb.Down_Handed{Handed: &peerpb.Handed{Index: 9}}}})
+	retry, _ = has[Retry](steps(f, Disconnected{errSuccession}))
+	if retry.Pause != firstPause {
+		t.Errorf("with its surplus handed up it waits %v", retry.Pause)
+	}
+}
+
 func TestWithoutTheRootsWordNoOtherLineageIsFollowed(t *testing.T) {
 	s := newSource(t)
 	fork := s.v
