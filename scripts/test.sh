@@ -69,6 +69,9 @@ step "tests, with the race detector"
 export HOLDFAST_NOT_RUN=$(mktemp)
 trap 'rm -f "$HOLDFAST_NOT_RUN"' EXIT
 go test -race -timeout 20m ./...
+
+step "the deployment page: three zones and two Regions, in network namespaces"
+HOLDFAST_PAGE=1 go test -count=1 -timeout 10m ./cmd/holdfast -run '^TestTheDeploymentPage'
 while read -r item; do notrun+=("$item"); done <"$HOLDFAST_NOT_RUN"
 
 step "the two policy evaluators: 2,000,000 decisions"

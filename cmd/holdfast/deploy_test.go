@@ -51,7 +51,7 @@ func written(name string) string {
 
 func TestTheDeploymentPageBringsUpThreeZonesAndTwoRegions(t *testing.T) {
 	if os.Getenv("HOLDFAST_PAGE") == "" {
-		notRun(t, "deployment page", "`make page` runs it: on a machine with many times its load a write was refused while a node was restarted")
+		t.Skip("`make test` runs it in a step of its own, as `make page` does: its twelve machines want the processors to themselves")
 	}
 	repository, err := filepath.Abs("../..")
 	if err != nil {
