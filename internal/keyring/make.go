@@ -34,8 +34,13 @@ func (r *Ring) NewRegionKey(region string, generation int, nodes []*record.Node,
 	return k, nil
 }
 
-// AddNode seals a Region's wrapping key for one more node.
+// AddNode seals a Region's wrapping key for one more node. Of a fenced one it notes
+// that it may have been given the key elsewhere, and seals it nothing.
 func (r *Ring) AddNode(s record.Reader, k *record.RegionKey, n *record.Node) error {
+	if n.Fenced {
+		k.Nodes = append(k.Nodes, record.Wrap{Holder: n.ID})
+		return nil
+	}
 	key, err := r.regionKey(s, k.Region, k.Generation)
 	if err != nil {
 		return err

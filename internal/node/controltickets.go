@@ -67,5 +67,9 @@ func (s *controlServer) enrol(tx record.Tx, command []byte, region string) error
 	if err := ticket.Put(tx); err != nil {
 		return err
 	}
-	return s.sealTo(tx, ticket.Node)
+	n, err := record.Get(tx, record.Nodes, record.None, ticket.Node.ID) // in force, or fenced
+	if err != nil {
+		return err
+	}
+	return s.sealTo(tx, n)
 }

@@ -161,6 +161,13 @@ func TestAWithdrawnTicketIsEnrolledAsAFencedNodeWhoseKeysAreRenewed(t *testing.T
 	if due, err := keyring.Compromised(tx); err != nil || len(due) != 1 || due[0] != "us-east-1" {
 		t.Errorf("%v %v", due, err)
 	}
+	k, err := record.Get(tx, record.RegionKeys, record.None, "us-east-1:"+record.Generation(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := k.Nodes[len(k.Nodes)-1]; last.Holder != "use-d" || len(last.Sealed) > 0 {
+		t.Errorf("it was sealed the key once more: %d bytes for %s", len(last.Sealed), last.Holder)
+	}
 }
 
 func TestARequestHoldsNoSecret(t *testing.T) {
