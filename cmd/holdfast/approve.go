@@ -82,6 +82,9 @@ func approveCommand() *cobra.Command {
 			return usage(err)
 		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "holdfast: %s proposes %s %q, good until %s\n", c.Operator, c.Name, c.Arguments, operator.Expires(c).Format(time.TimeOnly))
+		if f := operator.FingerprintOf(c); f != "" {
+			fmt.Fprintf(cmd.ErrOrStderr(), "holdfast: the fingerprint of that node's request is %s\n", f)
+		}
 		if !yes {
 			return nil
 		}

@@ -56,6 +56,7 @@ func ticketRequestCommand() *cobra.Command {
 		if err := local.Write(out, t, 0o644); err != nil {
 			return usage(err)
 		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "holdfast: the fingerprint of this request is %s: who signs compares it\n", t.Fingerprint())
 		fmt.Fprintf(cmd.ErrOrStderr(), "holdfast: operators sign %s with `holdfast node ticket issue %s --region %s`; then start the node with `holdfast serve region --config %s`\n", out, out, c.Region, file)
 		return nil
 	}
@@ -83,6 +84,7 @@ func ticketIssueCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "holdfast: the fingerprint of %s is %s\n", args[0], t.Fingerprint())
 		t.Cluster = state.Cluster
 		var out operator.NodeLine
 		if err := executeAt(cmd, region, operator.RegionAdmit, t, &out); err != nil || propose(cmd) != "" {

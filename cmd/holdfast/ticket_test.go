@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -59,6 +60,10 @@ func byTicket(t *testing.T, d *deploymentUnderTest, user credential) {
 	d.until("enrolled", func() bool {
 		out, err := d.operator("node", "list")
 		return err == nil && strings.Contains(out, "us-east-1d")
+	})
+	d.until("the audit says who admitted it", func() bool {
+		files, _ := filepath.Glob(filepath.Join(local.Layout{Dir: d.data}.Node("*"), "audit", "*"))
+		return exec.Command("grep", append([]string{"-qs", `"op":"ticket of us-east-1d, signed by `}, files...)...).Run() == nil
 	})
 	// Nobody waits any more for the machine that is lost to know the new one's keys.
 	if out, err := d.operator("node", "fence", cut, "--reason", "disk lost"); err != nil {

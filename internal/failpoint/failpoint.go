@@ -60,7 +60,7 @@ const (
 	FeedCorrupts   Trouble = "feed-corrupts"   // a byte of every third is another
 	FeedForges     Trouble = "feed-forges"     // its head is not signed by who it says
 	FeedForeign    Trouble = "feed-foreign"    // it is of another lineage
-	SlowApply      Trouble = "slow-apply"      // a node takes 200 ms longer for each batch
+	SlowApply      Trouble = "slow-apply"      // a node takes 800 ms longer for each batch: more than it is waited for
 	AuditFails     Trouble = "audit-fails"     // the audit cannot be written
 	Panics         Trouble = "panics"          // every tenth request
 	WatchSilent    Trouble = "watch-silent"    // the store's watch tells nothing more

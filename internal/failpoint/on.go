@@ -22,7 +22,7 @@ const Built = true
 const lookEach = 5 * time.Millisecond
 
 // stall is how long Stall waits.
-const stall = 200 * time.Millisecond
+const stall = 800 * time.Millisecond
 
 // faults are what is to go wrong now.
 type faults struct {

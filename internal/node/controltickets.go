@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -38,7 +39,8 @@ func (s *controlServer) Admit(ctx context.Context, r *peerpb.AdmitRequest) (*pee
 	if done {
 		return &peerpb.AdmitReply{}, err
 	}
-	err = s.c.system(ctx, "ticket of "+ticket.Node.ID, insist, codes.PermissionDenied, func(tx record.Tx, _ time.Time) error {
+	operation := "ticket of " + ticket.Node.ID + ", signed by " + strings.Join(operator.TicketSigners(r.Command), ", ") // else it is refused
+	err = s.c.system(ctx, operation, insist, codes.PermissionDenied, func(tx record.Tx, _ time.Time) error {
 		return s.enrol(tx, r.Command, node.Region)
 	})
 	return &peerpb.AdmitReply{}, err

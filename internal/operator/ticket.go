@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -100,6 +101,44 @@ func ReadTicket(text []byte) (id string, t *record.Ticket, err error) {
 		t.Address = &record.Address{Node: in.Node, Peer: in.Peer}
 	}
 	return hex.EncodeToString(sum[:16]), t, nil
+}
+
+// Fingerprint is a word on what a node shows of itself, its keys above all, that
+// people can compare over a telephone: the same on the new machine and at each
+// operator who signs.
+func (t *Ticket) Fingerprint() string {
+	shown := *t
+	shown.Cluster = ""          // the machine does not know it yet
+	b, _ := json.Marshal(shown) // plain fields: cannot fail
+	sum := sha256.Sum256(b)
+	words := make([]string, 8)
+	for i := range words {
+		words[i] = hex.EncodeToString(sum[2*i : 2*i+2])
+	}
+	return strings.Join(words, "-")
+}
+
+// FingerprintOf is the fingerprint of what a command admits; "": it admits no node.
+func FingerprintOf(c *operatorpb.Command) string {
+	t := new(Ticket)
+	if c.Name != RegionAdmit || decode(c, t) != nil {
+		return ""
+	}
+	return t.Fingerprint()
+}
+
+// TicketSigners are the operators that a ticket names as its signers. Whether they
+// have signed it, Admits says.
+func TicketSigners(text []byte) (names []string) {
+	c, _, err := ticketOf(text)
+	if err != nil {
+		return nil
+	}
+	names = append(names, c.Operator)
+	for _, a := range c.Approvals {
+		names = append(names, a.Operator)
+	}
+	return names
 }
 
 // ticketOf reads the form of a ticket.

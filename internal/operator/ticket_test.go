@@ -109,6 +109,35 @@ func TestWhatOperatorsHaveNotSignedForThisRegionAdmitsNobody(t *testing.T) {
 	}
 }
 
+func TestWhoSignsSeesTheFingerprintThatTheNewMachineHasShown(t *testing.T) {
+	w, bob := pair(t)
+	shown := request(t)
+	c := w.ticket(shown)
+	if err := Approve(c, bob); err != nil {
+		t.Fatal(err)
+	}
+	if got := FingerprintOf(c); got == "" || got != shown.Fingerprint() {
+		t.Errorf("shown %s, signed %s", shown.Fingerprint(), got)
+	}
+	if got := TicketSigners(text(t, c)); len(got) != 2 || got[1] != bob.ID {
+		t.Errorf("signers %v", got)
+	}
+	first := shown.Fingerprint()
+	for what, change := range map[string]func(*Ticket){
+		"TLS key":     func(t *Ticket) { t.TLS = append([]byte{t.TLS[0] ^ 1}, t.TLS[1:]...) },
+		"signing key": func(t *Ticket) { t.Signing[0].Public = append([]byte{t.Signing[0].Public[0] ^ 1}, t.Signing[0].Public[1:]...) },
+		"HPKE key":    func(t *Ticket) { t.HPKE = append([]byte{t.HPKE[0] ^ 1}, t.HPKE[1:]...) },
+	} {
+		other := request(t)
+		*other = *shown
+		other.Signing = append([]TicketKey(nil), shown.Signing...)
+		change(other)
+		if other.Fingerprint() == first {
+			t.Errorf("another %s has the same fingerprint", what)
+		}
+	}
+}
+
 func TestInProductionANodeIsAdmittedByTheWordOfTwo(t *testing.T) {
 	w, bob := pair(t)
 	c := w.ticket(request(t))

@@ -470,6 +470,7 @@ func (s *run) under(l *drill.Load, do func()) drill.Summary {
 		defer wait.Wait()
 		defer cancel()
 		do()
+		s.until("asked anything beside it", time.Second, func() bool { return len(l.Calls()) > 0 })
 	}()
 	sum := drill.Sum(l.Calls())
 	for _, c := range sum.Failures[:min(3, len(sum.Failures))] {
