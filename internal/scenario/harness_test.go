@@ -179,10 +179,11 @@ func (r *rig) operator(args ...string) (string, error) {
 	return string(out), err
 }
 
-// ports of the deployments: the network is these tests' own.
+// ports of the deployments: the network is these tests' own. All are below those
+// that the kernel gives to outgoing connections.
 var ports atomic.Int64
 
-func nextPort() int { return 10_000 + 1000*int(ports.Add(1)%40) }
+func nextPort() int { return 10_000 + 1000*int(ports.Add(1)%22) }
 
 func (r *rig) readyFile() string { return r.Layout.Dir + ".ready" }
 
