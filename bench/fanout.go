@@ -104,7 +104,7 @@ func fan(followers, rate int, length time.Duration, memory bool) (lags []time.Du
 		}
 		defer os.RemoveAll(copies)
 	}
-	f, err := newFanned(dir, followers, rate*int(length/time.Second+10)+1000)
+	f, err := newFanned(dir, followers, rate*int(length/time.Second+10)+1000, func(*world) error { return nil })
 	if err != nil {
 		return nil, heap, 0, err
 	}
@@ -116,7 +116,7 @@ func fan(followers, rate int, length time.Duration, memory bool) (lags []time.Du
 	defer cancel()
 	all.Go(func() { _ = f.hub.Run(ctx) }) // ends with ctx
 	for i := range followers {
-		if err := f.follow(ctx, &all, i, filepath.Join(copies, fmt.Sprint("copy", i))); err != nil {
+		if _, err := f.follow(ctx, &all, i, filepath.Join(copies, fmt.Sprint("copy", i))); err != nil {
 			return nil, heap, 0, err
 		}
 	}
@@ -148,7 +148,7 @@ func inUse() uint64 {
 	return m.HeapAlloc
 }
 
-func newFanned(dir string, followers, room int) (*fanned, error) {
+func newFanned(dir string, followers, room int, more func(*world) error) (*fanned, error) {
 	f := &fanned{committed: make([]atomic.Int64, room), served: make([]atomic.Int64, room), by: make([]atomic.Int64, room), begun: time.Now()}
 	var err error
 	if f.world, err = newWorld(); err != nil {
@@ -166,8 +166,8 @@ func newFanned(dir string, followers, room int) (*fanned, error) {
 		putRecord(put, record.Nodes, n)
 		nodes[string(public(key))] = n
 	}
-	if put.err != nil {
-		return nil, put.err
+	if err := errors.Join(put.err, more(f.world)); err != nil {
+		return nil, err
 	}
 	kv, err := openMember(dir)
 	if err != nil {
@@ -225,17 +225,17 @@ func (w *world) begin(kv *store.Etcd, committed func(*record.LogValue, *view.Vie
 }
 
 // follow runs a follower and notes when it serves what.
-func (f *fanned) follow(ctx context.Context, all *sync.WaitGroup, i int, dir string) error {
+func (f *fanned) follow(ctx context.Context, all *sync.WaitGroup, i int, dir string) (*replica.Replica, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
-		return err
+		return nil, err
 	}
 	r := &replica.Replica{Dir: dir, Root: f.world.rootHash(), Now: time.Now, Log: quiet()}
 	if err := r.Open(); err != nil {
-		return err
+		return nil, err
 	}
 	conn, err := peer.Dial(f.address, f.keys[i], func(k ed25519.PublicKey) bool { return k.Equal(ed25519.PublicKey(public(f.world.head))) })
 	if err != nil {
-		return err
+		return nil, err
 	}
 	all.Go(func() {
 		defer conn.Close()
@@ -252,7 +252,7 @@ func (f *fanned) follow(ctx context.Context, all *sync.WaitGroup, i int, dir str
 			}
 		}
 	})
-	return nil
+	return r, nil
 }
 
 // everywhere waits until every follower serves an index.

@@ -46,6 +46,7 @@ var sections = []section{
 	{"external", "9. Durable updates through an external cluster, 64 clients", externalSection},
 	{"fanout", "10. From a commit to the last node", fanoutSection},
 	{"planes", "11. A node that sequences is lost, a Region is frozen", planesSection},
+	{"changes", "12. Decisions while changes stream in, and denials", changesSection},
 }
 
 func main() {
