@@ -126,9 +126,7 @@ var processes = []scenario{
 		s.converge(30 * time.Second)
 	}},
 	{id: "P10", name: "every process dies at once", shape: two, bugs: bugs(failpoint.NeverReconnects), do: func(s *run) {
-		for range 2 {
-			nodes := s.nodes()
-			rand.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
+		die := func(nodes ...string) {
 			before := s.Pids(nodes...)
 			for _, node := range nodes {
 				err := s.Kill(node)
@@ -138,6 +136,10 @@ var processes = []scenario{
 			s.converge(patience)
 			s.made(s.cast.User, "iam", "GetUser", "UserName", s.cast.Name)
 		}
+		nodes := s.nodes()
+		rand.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
+		die(nodes...)
+		die("control") // whom all others follow by now
 	}},
 }
 
