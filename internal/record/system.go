@@ -1,6 +1,10 @@
 package record
 
-import "encoding/json"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+)
 
 // Genesis is the first record of a lineage: the root's word on what this
 // deployment is. It is state, because the log is trimmed.
@@ -193,6 +197,17 @@ type SigningKey struct {
 	Known     bool   `json:"known,omitempty"`
 	Revoked   bool   `json:"revoked,omitempty"`
 }
+
+// SigningKeyID is the id of a signing key: it says which key that is, so that
+// nobody takes it with another.
+func SigningKeyID(public []byte) string {
+	sum := sha256.Sum256(public)
+	return hex.EncodeToString(sum[:10])
+}
+
+// named says whether the key's id is its own. Those of releases before it was so
+// have a made-up one.
+func (k *SigningKey) named() bool { return k.ID == SigningKeyID(k.Public) }
 
 var (
 	// SigningKeyByNode lists a node's keys by their first day.

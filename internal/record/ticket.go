@@ -44,7 +44,9 @@ func (t *Ticket) Unused(r Reader) error {
 	}
 	for _, k := range t.Keys {
 		if old, err := Get(r, SigningKeys, None, k.ID); err == nil {
-			used = old.Node
+			if old.named() || !k.named() { // else somebody has taken the id beforehand, to make the ticket void
+				used = old.Node
+			}
 		} else if Has(r, SigningKeys, None, k.ID) {
 			return err
 		}

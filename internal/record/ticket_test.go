@@ -39,6 +39,33 @@ func TestATicketBringsNeitherANameNorAKeyThatWasThereBefore(t *testing.T) {
 	}
 }
 
+func TestASigningKeysIDThatANodeTookBeforehandMakesNoTicketVoid(t *testing.T) {
+	own := []byte("the public key of use-d")
+	for _, had := range []struct {
+		public []byte
+		void   bool
+	}{{[]byte("some other"), false}, {own, true}} {
+		tx := view.Empty(make([]byte, 16)).Begin()
+		if err := record.Put(tx, record.SigningKeys, &record.SigningKey{ID: record.SigningKeyID(own), Public: had.public, Node: "use-a"}); err != nil {
+			t.Fatal(err)
+		}
+		in := ticket()
+		in.Keys[0].ID, in.Keys[0].Public = record.SigningKeyID(own), own
+		if err := in.Unused(tx); (err != nil) != had.void {
+			t.Errorf("beside the key %q: %v", had.public, err)
+		}
+		if had.void {
+			continue
+		}
+		if err := in.Put(tx); err != nil {
+			t.Fatal(err)
+		}
+		if k, err := record.Get(tx, record.SigningKeys, record.None, in.Keys[0].ID); err != nil || k.Node != "use-d" || string(k.Public) != string(own) {
+			t.Errorf("the key is %+v, %v", k, err)
+		}
+	}
+}
+
 func TestATicketComesToANodeInForceAndOneThatWasWithdrawnToAFencedOne(t *testing.T) {
 	tx := view.Empty(make([]byte, 16)).Begin()
 	if err := ticket().Put(tx); err != nil {

@@ -3,7 +3,6 @@ package session
 import (
 	"crypto/ed25519"
 	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -101,9 +100,8 @@ func (s KeySet) GrowFrom(now time.Time, random io.Reader) (set KeySet, changed b
 func newPrivateKey(from time.Time, random io.Reader) PrivateKey {
 	seed := make([]byte, ed25519.SeedSize)
 	_, _ = io.ReadFull(random, seed) // crypto/rand's does not fail
-	var id [10]byte
-	_, _ = io.ReadFull(random, id[:])
-	return PrivateKey{ID: hex.EncodeToString(id[:]), Seed: seed, NotBefore: record.At(from), NotAfter: record.At(from.Add(KeyLife)), key: ed25519.NewKeyFromSeed(seed)}
+	key := ed25519.NewKeyFromSeed(seed)
+	return PrivateKey{ID: record.SigningKeyID(key.Public().(ed25519.PublicKey)), Seed: seed, NotBefore: record.At(from), NotAfter: record.At(from.Add(KeyLife)), key: key}
 }
 
 // Choose returns the key to sign with now, and whether the token must be
