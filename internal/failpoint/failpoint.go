@@ -21,6 +21,7 @@ const Variable = "HOLDFAST_FAULT"
 //
 //	bug NAME
 //	crash POINT           once: its line is removed with it
+//	freeze POINT          the same, and it can be told to go on
 //	trouble NAME          something outside that goes wrong
 //	clock OFFSET [RATE]   it was set, +10h; RATE seconds a second from now on
 //	passed OFFSET         so much time has passed, by every clock
@@ -29,7 +30,7 @@ const File = "faults"
 // Taken is the ending of the file that holds what a node has read of its own.
 const Taken = ".taken"
 
-// Point is a place at which a process can be told to die, as if killed.
+// Point is a place at which a process can be told to die, as if killed, or to stop.
 type Point string
 
 // The points, in the order in which a write passes them.

@@ -27,7 +27,7 @@ const stall = 800 * time.Millisecond
 // faults are what is to go wrong now.
 type faults struct {
 	bugs    map[Bug]bool
-	crash   map[Point]bool
+	crash   map[Point]syscall.Signal
 	trouble map[Trouble]bool
 	passed  time.Duration
 	clock   *setting // nil: the machine's
@@ -89,7 +89,7 @@ func look(before string) string {
 }
 
 func parse(text string) *faults {
-	f := &faults{bugs: map[Bug]bool{}, crash: map[Point]bool{}, trouble: map[Trouble]bool{}}
+	f := &faults{bugs: map[Bug]bool{}, crash: map[Point]syscall.Signal{}, trouble: map[Trouble]bool{}}
 	for _, line := range strings.Split(text, "\n") {
 		words := strings.Fields(line)
 		if len(words) < 2 {
@@ -99,7 +99,9 @@ func parse(text string) *faults {
 		case "bug":
 			f.bugs[Bug(words[1])] = true
 		case "crash":
-			f.crash[Point(words[1])] = true
+			f.crash[Point(words[1])] = syscall.SIGKILL
+		case "freeze":
+			f.crash[Point(words[1])] = syscall.SIGSTOP
 		case "trouble":
 			f.trouble[Trouble(words[1])] = true
 		case "passed":
@@ -127,19 +129,28 @@ func On(b Bug) bool {
 // At says whether the process is to die at a point.
 func At(p Point) bool {
 	f := present.Load()
-	return f != nil && f.crash[p]
+	return f != nil && f.crash[p] == syscall.SIGKILL
 }
 
-// Crash ends the process at a point, if it is to: as `kill -9` does, and once.
+// Crash ends the process at a point, if it is to, as `kill -9` does, or stops it
+// until it is told to go on: once.
 func Crash(p Point) {
-	if !At(p) {
+	f := present.Load()
+	if f == nil || f.crash[p] == 0 {
 		return
 	}
 	b, _ := os.ReadFile(path)
-	kept := slices.DeleteFunc(strings.Split(string(b), "\n"), func(line string) bool { return strings.HasPrefix(line, "crash ") })
-	_ = os.WriteFile(path, []byte(strings.Join(kept, "\n")), 0o600)
-	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	select {}
+	kept := slices.DeleteFunc(strings.Split(string(b), "\n"), func(line string) bool {
+		return strings.HasPrefix(line, "crash ") || strings.HasPrefix(line, "freeze ")
+	})
+	text := strings.Join(kept, "\n")
+	_ = os.WriteFile(path, []byte(text), 0o600)
+	present.Store(parse(text))
+	_ = syscall.Kill(os.Getpid(), f.crash[p])
+	if f.crash[p] == syscall.SIGKILL {
+		select {}
+	}
+	time.Sleep(lookEach) // by then it has stopped
 }
 
 // Wrong says whether something outside is to go wrong.

@@ -124,9 +124,11 @@ func TestWhoSignsSeesTheFingerprintThatTheNewMachineHasShown(t *testing.T) {
 	}
 	first := shown.Fingerprint()
 	for what, change := range map[string]func(*Ticket){
-		"TLS key":     func(t *Ticket) { t.TLS = append([]byte{t.TLS[0] ^ 1}, t.TLS[1:]...) },
-		"signing key": func(t *Ticket) { t.Signing[0].Public = append([]byte{t.Signing[0].Public[0] ^ 1}, t.Signing[0].Public[1:]...) },
-		"HPKE key":    func(t *Ticket) { t.HPKE = append([]byte{t.HPKE[0] ^ 1}, t.HPKE[1:]...) },
+		"TLS key": func(t *Ticket) { t.TLS = append([]byte{t.TLS[0] ^ 1}, t.TLS[1:]...) },
+		"signing key": func(t *Ticket) {
+			t.Signing[0].Public = append([]byte{t.Signing[0].Public[0] ^ 1}, t.Signing[0].Public[1:]...)
+		},
+		"HPKE key": func(t *Ticket) { t.HPKE = append([]byte{t.HPKE[0] ^ 1}, t.HPKE[1:]...) },
 	} {
 		other := request(t)
 		*other = *shown

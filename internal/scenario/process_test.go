@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,9 +68,12 @@ var processes = []scenario{
 	}},
 	{id: "P5", name: "the node that sequences is frozen, and thaws when another has taken over", shape: zones, bugs: bugs(failpoint.NoHeadCompare), long: true, do: func(s *run) {
 		s.ledger(func(l *drill.Ledger) {
-			for range 2 {
+			for _, inCommit := range []bool{false, true} {
 				s.acked(l, 20)
 				name, term := s.Sequencer(s.ctx)
+				if inCommit { // when it goes on, it commits on what it knew before
+					s.stopsAt(name, failpoint.BeforeCommit)
+				}
 				thaw := s.freeze(name)
 				s.until("taken over", patience, func() bool { _, now := s.Sequencer(s.ctx); return now > term })
 				s.acked(l, 20)
@@ -145,6 +149,18 @@ var processes = []scenario{
 
 // replica is where a Region node keeps its copy.
 func (s *run) replica(node string) string { return filepath.Join(s.Layout.Node(node), "replica") }
+
+// stopsAt waits until a node has stopped at a point.
+func (s *run) stopsAt(node string, p failpoint.Point) {
+	line := "freeze " + string(p)
+	s.on(node, line)
+	s.until("stopped at "+string(p), patience, func() bool {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.Pids(node)[node]))
+		_, after, _ := strings.Cut(string(b), ") ")
+		return err == nil && strings.HasPrefix(after, "T")
+	})
+	s.lines[node] = slices.DeleteFunc(s.lines[node], func(l string) bool { return l == line }) // it took the line out itself
+}
 
 // diesAt has the control plane die at a point of a write, twice.
 func diesAt(p failpoint.Point) func(*run) {
