@@ -48,6 +48,23 @@ func (r *Ring) AddNode(s record.Reader, k *record.RegionKey, n *record.Node) err
 	return wrapNode(k, key, n)
 }
 
+// AddNodeToAll is AddNode for every generation of the node's Region's key.
+func (r *Ring) AddNodeToAll(tx record.Tx, n *record.Node) error {
+	all, err := generations(tx, n.Region)
+	if err != nil {
+		return err
+	}
+	for _, k := range all {
+		if err := r.AddNode(tx, k, n); err != nil {
+			return err
+		}
+		if err := record.Put(tx, record.RegionKeys, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // SealsTo says whether a text is a node's public HPKE key.
 func SealsTo(public []byte) bool {
 	_, err := kem().NewPublicKey(public)

@@ -212,15 +212,15 @@ func (r *Ring) RenewAccounts(tx record.Tx, accounts []string, now time.Time) err
 // Exposed yields every generation of an account's key that a node of a Region
 // could open, with the account.
 func Exposed(r record.Reader, node *record.Node, yield func(account string, generation int) bool) error {
+	all, err := generations(r, node.Region)
+	if err != nil {
+		return err
+	}
 	held := map[int]bool{} // generations of the Region's wrapping key
-	err := record.Scan(r, record.RegionKeys, record.RegionKeyByRegion, node.Region+record.Sep, "", func(_ string, k *record.RegionKey) bool {
+	for _, k := range all {
 		for _, w := range k.Nodes {
 			held[k.Generation] = held[k.Generation] || w.Holder == node.ID
 		}
-		return true
-	})
-	if err != nil {
-		return err
 	}
 	return record.Scan(r, record.AccountKeys, record.AccountKeyByAccount, "", "", func(_ string, k *record.AccountKey) bool {
 		for _, w := range k.Regions {

@@ -62,6 +62,15 @@ func newest[R any](s record.Reader, kind *record.Kind[R], ix *record.Index[R], o
 	return last, err
 }
 
+// generations are those of a Region's wrapping key, oldest first.
+func generations(s record.Reader, region string) (list []*record.RegionKey, err error) {
+	err = record.Scan(s, record.RegionKeys, record.RegionKeyByRegion, region+record.Sep, "", func(_ string, k *record.RegionKey) bool {
+		list = append(list, k)
+		return true
+	})
+	return list, err
+}
+
 // newestRegionKey is a Region's wrapping key in use; nil for none.
 func newestRegionKey(s record.Reader, region string) (*record.RegionKey, error) {
 	return newest(s, record.RegionKeys, record.RegionKeyByRegion, region)

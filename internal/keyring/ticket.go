@@ -17,11 +17,7 @@ import (
 // WrapFor seals every generation of its Region's wrapping key that this node has to
 // another node of the Region.
 func (r *Ring) WrapFor(s record.Reader, n *record.Node) (wraps []record.Wrap, err error) {
-	var all []*record.RegionKey
-	err = record.Scan(s, record.RegionKeys, record.RegionKeyByRegion, n.Region+record.Sep, "", func(_ string, k *record.RegionKey) bool {
-		all = append(all, k)
-		return true
-	})
+	all, err := generations(s, n.Region)
 	for _, k := range all {
 		key, failed := r.regionKey(s, k.Region, k.Generation)
 		if failed != nil {
@@ -51,19 +47,19 @@ type given struct {
 func (r *Ring) Take(s record.Reader, wraps []record.Wrap) (grown bool, err error) {
 	offered := map[int]given{}
 	kek := map[int]string{}
-	err = record.Scan(s, record.RegionKeys, record.RegionKeyByRegion, r.Region+record.Sep, "", func(_ string, k *record.RegionKey) bool {
+	own, err := generations(s, r.Region)
+	for _, k := range own {
 		i := slices.IndexFunc(wraps, func(w record.Wrap) bool { return w.Generation == k.Generation })
 		if i < 0 {
-			return true
+			continue
 		}
 		if _, err := r.regionKey(s, r.Region, k.Generation); err == nil {
-			return true
+			continue
 		}
 		if key, err := r.unseal(k, wraps[i].Sealed); err == nil {
 			offered[k.Generation], kek[k.Generation] = given{wraps[i], key}, string(k.KEK)
 		}
-		return true
-	})
+	}
 	proved, failed := r.prove(s, offered)
 	all := map[string]given{}
 	if old := r.given.Load(); old != nil {
@@ -129,11 +125,11 @@ func (r *Ring) Holds(s record.Reader) bool {
 
 // HoldsAll says whether this node opens every generation of its Region's wrapping key.
 func (r *Ring) HoldsAll(s record.Reader) bool {
-	all := true
-	err := record.Scan(s, record.RegionKeys, record.RegionKeyByRegion, r.Region+record.Sep, "", func(_ string, k *record.RegionKey) bool {
-		_, err := r.regionKey(s, r.Region, k.Generation)
-		all = err == nil
-		return all
-	})
-	return all && err == nil
+	own, err := generations(s, r.Region)
+	for _, k := range own {
+		if _, err := r.regionKey(s, r.Region, k.Generation); err != nil {
+			return false
+		}
+	}
+	return err == nil
 }

@@ -118,25 +118,7 @@ func (s *controlServer) admit(tx record.Tx, invite *record.Invite, r *peerpb.Joi
 	if node.Role == record.ControlNode { // it has the KEK
 		return record.Put(tx, record.Admissions, &record.Admission{Node: node.ID, Invite: r.Invite, Shown: r.Node, Proof: r.Proof})
 	}
-	return s.sealTo(tx, node)
-}
-
-// sealTo seals a Region's wrapping keys to a node of it.
-func (s *controlServer) sealTo(tx record.Tx, node *record.Node) error {
-	var keys []*record.RegionKey
-	err := record.Scan(tx, record.RegionKeys, record.RegionKeyByRegion, node.Region+record.Sep, "", func(_ string, k *record.RegionKey) bool {
-		keys = append(keys, k)
-		return true
-	})
-	for _, k := range keys {
-		if err == nil {
-			err = s.c.ring.AddNode(tx, k, node)
-		}
-		if err == nil {
-			err = record.Put(tx, record.RegionKeys, k)
-		}
-	}
-	return err
+	return s.c.ring.AddNodeToAll(tx, node)
 }
 
 // maxArrival is how far a relay's word on the arrival may be from our clock.

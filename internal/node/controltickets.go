@@ -73,5 +73,5 @@ func (s *controlServer) enrol(tx record.Tx, command []byte, region string) error
 	if err != nil {
 		return err
 	}
-	return s.sealTo(tx, n)
+	return s.c.ring.AddNodeToAll(tx, n)
 }
