@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/holdfast-iam/holdfast/internal/local"
 	"github.com/holdfast-iam/holdfast/internal/overlay"
@@ -26,6 +28,7 @@ const (
 	exchangeEach  = 500 * time.Millisecond // with one peer, beside what operators do
 	ownPulse      = 100 * time.Millisecond
 	proposePause  = 500 * time.Millisecond
+	refusedMost   = 30 * time.Second // it grows to after refusals, as long as the list is the same
 )
 
 // ownList is one of the Region's own lists while it is cut off, of denials or of
@@ -153,7 +156,7 @@ func (o *ownList) digest() []byte { return overlay.Digest(o.here()) }
 // proposes the list to the control plane, until ctx ends.
 func (o *ownList) run(ctx context.Context) error {
 	var seen *view.View
-	var proposed time.Time
+	turn := proposals{pause: proposePause}
 	for ctx.Err() == nil {
 		sleep(ctx, ownPulse)
 		if len(o.here()) == 0 && !o.waiting() {
@@ -166,14 +169,42 @@ func (o *ownList) run(ctx context.Context) error {
 			o.applied(v)
 		}
 		o.step(overlay.Tick{})
-		if list := commandsOf(o.here()); len(list) > 0 && o.r.leased() && clock().Sub(proposed) >= proposePause {
-			proposed = clock()
-			if err := o.kind.propose(ctx, list); err != nil && ctx.Err() == nil {
-				o.r.Log.Warn("propose the Region's "+o.kind.what+" to the control plane", "error", err)
-			}
+		list := commandsOf(o.here())
+		if len(list) == 0 || !o.r.leased() || !turn.due(o.digest(), clock()) {
+			continue
+		}
+		err := o.kind.propose(ctx, list)
+		turn.done(status.Code(err) == codes.PermissionDenied, clock())
+		if err != nil && ctx.Err() == nil {
+			o.r.Log.Warn("propose the Region's "+o.kind.what+" to the control plane", "error", err)
 		}
 	}
 	return nil
+}
+
+// proposals says when a list is to be proposed next: one that was refused will be
+// refused again, until it or the control plane has changed.
+type proposals struct {
+	digest []byte // of the last one
+	pause  time.Duration
+	next   time.Time
+}
+
+func (p *proposals) due(digest []byte, now time.Time) bool {
+	if !bytes.Equal(digest, p.digest) {
+		p.digest, p.pause, p.next = digest, proposePause, time.Time{}
+	}
+	return !now.Before(p.next)
+}
+
+func (p *proposals) done(refused bool, now time.Time) {
+	if !refused {
+		p.pause = proposePause
+	}
+	p.next = now.Add(p.pause)
+	if refused {
+		p.pause = min(2*p.pause, refusedMost)
+	}
 }
 
 func (o *ownList) waiting() bool {
