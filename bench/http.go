@@ -107,7 +107,11 @@ func startDeployment(p *plan, args ...string) (*process, error) {
 		}
 	}
 	data, ready := filepath.Join(dir, "data"), filepath.Join(dir, "ready")
-	d := &process{dir: dir, data: data, cmd: exec.Command(bin, append([]string{"up", "--data", data, "--listen", "127.0.0.1:0", "--ready-file", ready}, args...)...)}
+	command := append([]string{bin, "up", "--data", data, "--listen", "127.0.0.1:0", "--ready-file", ready}, args...)
+	if p.apart {
+		command = append([]string{"taskset", "-c", "0"}, command...)
+	}
+	d := &process{dir: dir, data: data, cmd: exec.Command(command[0], command[1:]...)}
 	if err := d.cmd.Start(); err != nil {
 		return nil, err
 	}

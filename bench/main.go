@@ -26,6 +26,7 @@ type plan struct {
 	binary   string        // holdfast, already built; "" builds it
 	module   string        // the directory of the main module
 	profiles string        // directory for CPU profiles; "" takes none
+	apart    bool          // what is started has the first processor to itself, this program the others
 	out      io.Writer
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -114,7 +115,15 @@ func (s stream) play(free chan *rawClient, length time.Duration, o *outcome) err
 
 // overloadSection measures what a node still answers when twice as much is
 // asked of it as it can do, and what a busy account costs another.
+//
+// Whoever asks too much has processors of his own, so the load generator has: with
+// taskset (util-linux) and two processors the deployment gets the first alone.
 func overloadSection(p *plan) error {
+	back, err := p.standApart()
+	if err != nil {
+		return err
+	}
+	defer back()
 	d, err := startDeployment(p)
 	if err != nil {
 		return err
@@ -150,6 +159,32 @@ func overloadSection(p *plan) error {
 	t.print(p)
 	fmt.Fprintln(p.out)
 	return hotAccount(p, d, other, length)
+}
+
+// standApart leaves the first processor to what is started from here on, where
+// that can be done, until back.
+func (p *plan) standApart() (back func(), err error) {
+	n := runtime.NumCPU()
+	if _, err := exec.LookPath("taskset"); err != nil || n < 2 {
+		fmt.Fprintf(p.out, "The load generator runs on the node's own processors.\n\n")
+		return func() {}, nil
+	}
+	own := func(from int) error {
+		out, err := exec.Command("taskset", "-a", "-c", "-p", fmt.Sprintf("%d-%d", from, n-1), fmt.Sprint(os.Getpid())).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("taskset: %w %s", err, out)
+		}
+		return nil
+	}
+	if err := own(1); err != nil {
+		return nil, err
+	}
+	p.apart = true
+	fmt.Fprintf(p.out, "The deployment has one processor, the load generator %d others.\n\n", n-1)
+	return func() {
+		p.apart = false
+		_ = own(0) // the sections after it would be slower
+	}, nil
 }
 
 // overload measures one call: its capacity, then twice that.
