@@ -86,6 +86,7 @@ const (
 	CommitTimeBack  Bug = "commit-time-back"  // commit times follow the clock, also back
 	RepairsStore    Bug = "repairs-store"     // a store that cannot be opened is begun anew
 	TrustsWatch     Bug = "trusts-watch"      // a read is answered from what the store's watch has told
+	AlarmStays      Bug = "alarm-stays"       // nobody takes back the store's alarm that it was full
 
 	// The feed, and the nodes that writes wait for.
 	NoWait        Bug = "no-wait"        // a write does not wait for the Regions
@@ -153,7 +154,7 @@ const (
 )
 
 // Bugs lists them.
-var Bugs = []Bug{AckBeforeCommit, ForgetsCallIDs, NoHeadCompare, NoFsync, NoFloor, NoRecheck, ReadsNeedQuorum, AuditForgets, AuditGivesUp, CommitTimeBack, RepairsStore, TrustsWatch,
+var Bugs = []Bug{AckBeforeCommit, ForgetsCallIDs, NoHeadCompare, NoFsync, NoFloor, NoRecheck, ReadsNeedQuorum, AuditForgets, AuditGivesUp, CommitTimeBack, RepairsStore, TrustsWatch, AlarmStays,
 	NoWait, NoBound, NeverLeaves, FencedFollow, ResumesAnyway, AnyPeer,
 	BelievesBatches, OldBreaks, SkipsBatches, NotDurable, NotSynced, TrustsDisk, DamagedEnds, NeedsWholeLog, NeedsControl, StopsWhenSilent, NeverReconnects,
 	NoSilenceLimit, DiskErrorEnds, NeedsDNS, ServesUnready, RelayWaits,

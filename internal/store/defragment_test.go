@@ -3,10 +3,10 @@ package store_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -111,7 +111,7 @@ func TestAMemberThatWasFullTakesWritesOnceItsFileIsWrittenAnew(t *testing.T) {
 	c := &chain{kv: kv}
 	until(t, "full", func() bool {
 		err := c.commit(make([]byte, large))
-		return err != nil && strings.Contains(err.Error(), "space") // a slow disk is not a full one
+		return errors.Is(err, store.ErrFull) // a slow disk is not a full one
 	})
 	if err := kv.Trim(t.Context(), c.index); err != nil {
 		t.Fatal(err)

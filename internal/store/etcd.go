@@ -81,6 +81,9 @@ func (e *Etcd) Commit(ctx context.Context, t *Txn) (bool, error) {
 		}
 	}
 	resp, err := e.client.Txn(ctx).If(expect).Then(ops...).Commit()
+	if errors.Is(err, rpctypes.ErrNoSpace) {
+		err = fmt.Errorf("%w: %w", ErrFull, err)
+	}
 	if err != nil {
 		return false, fmt.Errorf("store: commit up to index %d: %w", t.Index, err)
 	}

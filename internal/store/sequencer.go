@@ -30,6 +30,9 @@ const Window = 12 * time.Minute
 // id.
 var ErrUnavailable = errors.New("store: unavailable")
 
+// ErrFull says that a commit was not made, because the store has no room.
+var ErrFull = errors.New("the store has used up its quota")
+
 // ErrMoved says that another node sequences: nothing of the call has happened
 // here, and that node is the one to ask.
 var ErrMoved = errors.New("store: another node sequences")
@@ -397,6 +400,9 @@ func (s *Sequencer) committed(e Committed) []any {
 		s.unknown = true
 		if failpoint.On(failpoint.AnswersUnknown) {
 			return answers(failed(f, errors.New("store: the commit was refused")))
+		}
+		if errors.Is(e.Err, ErrFull) {
+			return answers(failed(f, fmt.Errorf("%w: %w", ErrUnavailable, ErrFull)))
 		}
 		return answers(failed(f, fmt.Errorf("%w: the outcome of the commit is not known", ErrUnavailable)))
 	case !e.OK:
