@@ -149,8 +149,9 @@ const (
 	NeverRetires     Bug = "never-retires"     // a control plane goes on that has written that it has a successor
 
 	// Requests.
-	NoPanicBarrier Bug = "no-panic-barrier" // a panic is not answered
-	NoSizeLimit    Bug = "no-size-limit"    // a body may be of any size
+	NoPanicBarrier  Bug = "no-panic-barrier"  // a panic is not answered
+	NoSizeLimit     Bug = "no-size-limit"     // a body may be of any size
+	AcceptErrorEnds Bug = "accept-error-ends" // a connection that cannot be taken ends the node
 )
 
 // Bugs lists them.
@@ -160,7 +161,7 @@ var Bugs = []Bug{AckBeforeCommit, ForgetsCallIDs, NoHeadCompare, NoFsync, NoFloo
 	NoSilenceLimit, DiskErrorEnds, NeedsDNS, ServesUnready, RelayWaits,
 	NoTimeFloor, FloorFollows, FloorForgotten, NeverYields, NoKeysAhead, KeyForAnyDay, AnyClock,
 	ExpiryUnchecked, InactiveSigns, DenialsIgnored, MinterUnchecked, KeysByTimer, CacheByKeyID, AnyFileMode, KEKUnchecked,
-	NoPanicBarrier, NoSizeLimit}
+	NoPanicBarrier, NoSizeLimit, AcceptErrorEnds}
 
 // Simulated lists those that the simulator has to find.
 var Simulated = []Bug{ForgetsCallIDs, NoHeadCompare, CommitTimeBack, NoBound, BelievesBatches, NotDurable, FloorFollows, NeverReconnects, NoWait,

@@ -27,6 +27,7 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, tlsConfig *t
 	s := &http.Server{Handler: h, ConnContext: keepConn, MaxHeaderBytes: front.MaxHeader, TLSConfig: tlsConfig,
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	l = &telling{Listener: l, log: log}
 	done := make(chan error, 1)
 	go func() {
 		if tlsConfig != nil {
