@@ -97,7 +97,7 @@ const (
 	AnyPeer       Bug = "any-peer"       // whoever shows a key is a node
 
 	// The replica.
-	BelievesBatches Bug = "believes-batches"  // neither chain nor signature nor digest is checked
+	BelievesBatches Bug = "believes-batches"  // neither lineage nor chain, signature or digest is checked
 	OldBreaks       Bug = "old-breaks"        // a batch that comes twice ends the stream
 	SkipsBatches    Bug = "skips-batches"     // a batch that the node does not like is left out
 	NotDurable      Bug = "not-durable"       // a batch is served that is not on the disk

@@ -444,6 +444,9 @@ func advance(v *view.View, text []byte) (*view.View, error) {
 	if err := json.Unmarshal(text, &b); err != nil {
 		return nil, fmt.Errorf("replica: batch: %w", err)
 	}
+	if failpoint.On(failpoint.BelievesBatches) && b.Head.Index > v.Head.Index {
+		return believe(v, &b), nil
+	}
 	switch {
 	case b.Head.Lineage != v.Head.Lineage:
 		return nil, errOther
@@ -451,9 +454,6 @@ func advance(v *view.View, text []byte) (*view.View, error) {
 		return nil, errOld
 	case b.Head.Format > record.Format:
 		return nil, fmt.Errorf("replica: the batch has format %d, this build reads %d: upgrade this node", b.Head.Format, record.Format)
-	}
-	if failpoint.On(failpoint.BelievesBatches) {
-		return believe(v, &b), nil
 	}
 	records, err := b.Open(v.Head.Index, v.Head.Chain)
 	if err != nil {

@@ -85,6 +85,9 @@ func hold(t *testing.T, c *scenario, rigs map[shape]*rig) {
 	note(t, c, "", len(notes) == 0, first(notes), time.Since(begun))
 }
 
+// settling is how long what a node waits for without a bug may go on with it.
+const settling = 2 * time.Second
+
 // TestEveryScenarioIsRedOnItsBugs: a scenario that no bug turns red shows
 // nothing.
 func TestEveryScenarioIsRedOnItsBugs(t *testing.T) {
@@ -119,6 +122,7 @@ func TestEveryScenarioIsRedOnItsBugs(t *testing.T) {
 				if err := r.tell(r.nodes()...); err != nil {
 					t.Fatal(err)
 				}
+				<-time.After(settling)
 				sees(t, c, bug, r, begun)
 			})
 		}
