@@ -183,13 +183,16 @@ func (w *recorder) Header() http.Header         { return w.header }
 func (w *recorder) WriteHeader(status int)      { w.status = status }
 func (w *recorder) Write(b []byte) (int, error) { return w.body.Write(b) }
 
+// maxPublish bounds the signing keys of one call.
+const maxPublish = 16
+
 // PublishKeys writes the calling node's signing keys.
 func (s *controlServer) PublishKeys(ctx context.Context, r *peerpb.PublishKeysRequest) (*peerpb.PublishKeysReply, error) {
 	node, err := s.speaker(ctx, r.Node)
 	if err != nil {
 		return nil, err
 	}
-	if len(r.Keys) > 16 {
+	if len(r.Keys) > maxPublish {
 		return nil, status.Error(codes.InvalidArgument, "too many keys")
 	}
 	var keys []*record.SigningKey

@@ -418,8 +418,8 @@ func (r *Region) publishKeys(ctx context.Context) error {
 		return fmt.Errorf("signing keys: %w", err)
 	}
 	for {
-		grown, changed := set.Grow(clock())
-		if changed {
+		grown, changed := set.Trim(r.view(), r.replica.Floor(), clock()).Grow(clock())
+		if changed || len(grown) != len(set) {
 			if err := replaceSecret(path, grown.Encode()); err != nil {
 				return fmt.Errorf("signing keys: %w", err)
 			}
@@ -452,7 +452,7 @@ func (r *Region) publish(ctx context.Context, set session.KeySet) error {
 	v := r.view() // what its ticket names is handed up with it
 	req := &peerpb.PublishKeysRequest{}
 	for i := range set {
-		if record.Has(v, record.SigningKeys, record.None, set[i].ID) {
+		if len(req.Keys) == maxPublish || record.Has(v, record.SigningKeys, record.None, set[i].ID) {
 			continue
 		}
 		b, err := json.Marshal(set[i].Public(r.keys.ID, r.Config.Region))

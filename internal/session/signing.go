@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/failpoint"
@@ -69,32 +70,71 @@ func (s KeySet) Encode() []byte {
 	return b
 }
 
-// Grow returns the set with ended keys dropped and new ones made, so that the
-// present one and the next Ahead are there. changed says that it differs.
+// Grow returns the set with new keys made, so that one of now and the next Ahead
+// are there. changed says that it differs. Nothing is dropped here: now is the
+// node's own clock, which may be wrong for a moment.
 func (s KeySet) Grow(now time.Time) (set KeySet, changed bool) { return s.GrowFrom(now, rand.Reader) }
 
 // GrowFrom is Grow with randomness from a reader that does not fail, for the
 // simulator.
 func (s KeySet) GrowFrom(now time.Time, random io.Reader) (set KeySet, changed bool) {
-	for _, k := range s {
-		if k.NotAfter.Std().After(now) {
-			set = append(set, k)
-		}
-	}
-	changed = len(set) != len(s)
 	ahead := Ahead
 	if failpoint.On(failpoint.NoKeysAhead) {
 		ahead = 0
 	}
-	for len(set) < 1+ahead {
-		from := now.Add(-skew)
-		if n := len(set); n > 0 {
-			from = set[n-1].NotAfter.Std()
+	set = s
+	at, from := now, now.Add(-skew)
+	for range 1 + ahead {
+		i := set.at(at)
+		if i < 0 {
+			set, i = set.with(newPrivateKey(from, random), at)
+			changed = true
 		}
-		set = append(set, newPrivateKey(from, random))
-		changed = true
+		at = set[i].NotAfter.Std()
+		from = at
 	}
 	return set, changed
+}
+
+// at is the place of the key of a time, -1 where there is none.
+func (s KeySet) at(t time.Time) int {
+	return slices.IndexFunc(s, func(k PrivateKey) bool { return k.begun(t) && t.Before(k.NotAfter.Std()) })
+}
+
+func (k *PrivateKey) begun(t time.Time) bool { return !t.Before(k.NotBefore.Std()) }
+
+// with puts a new key where it is in time. It ends where the next one begins,
+// which a clock that was ahead has made.
+func (s KeySet) with(k PrivateKey, at time.Time) (set KeySet, i int) {
+	if i = slices.IndexFunc(s, func(next PrivateKey) bool { return !next.begun(at) }); i < 0 {
+		i = len(s)
+	} else {
+		k.NotAfter = min(k.NotAfter, s[i].NotBefore)
+	}
+	return slices.Insert(slices.Clone(s), i, k), i
+}
+
+// Trim returns the set without the keys that have ended: those that are published
+// by the floor, which no clock of this node's alone moves, and the others, which
+// have signed nothing, by now. The last that is published stays: it serves the
+// node's own Region for as long as no later one can be.
+func (s KeySet) Trim(r record.Reader, floor, now time.Time) KeySet {
+	var set KeySet
+	last, later := -1, false
+	for i, k := range s {
+		switch published := record.Has(r, record.SigningKeys, record.None, k.ID); {
+		case published && k.NotAfter.Std().After(floor):
+			set, later = append(set, k), true
+		case published:
+			last = i
+		case k.NotAfter.Std().After(now):
+			set = append(set, k)
+		}
+	}
+	if last >= 0 && !later {
+		set = slices.Insert(set, 0, s[last])
+	}
+	return set
 }
 
 func newPrivateKey(from time.Time, random io.Reader) PrivateKey {
@@ -108,32 +148,40 @@ func newPrivateKey(from time.Time, random io.Reader) PrivateKey {
 // marked regional because not every node is known to have the key.
 func (s KeySet) Choose(r record.Reader, now time.Time) (key *PrivateKey, regional bool) {
 	for i := range s {
-		k := &s[i]
-		if now.Before(k.NotBefore.Std()) || !now.Before(k.NotAfter.Std()) {
-			continue
+		if k := &s[i]; k.begun(now) && now.Before(k.NotAfter.Std()) {
+			if p := publishedOf(r, k); p != nil {
+				return k, !p.Known
+			}
 		}
-		published, err := record.Get(r, record.SigningKeys, record.None, k.ID)
-		if err != nil || published.Revoked {
-			continue
-		}
-		return k, !published.Known
 	}
 	// After its last key has ended the node goes on for its own Region.
-	if n := len(s); n > 0 && record.Has(r, record.SigningKeys, record.None, s[n-1].ID) {
-		return &s[n-1], true
+	for i := len(s) - 1; i >= 0; i-- {
+		if k := &s[i]; k.begun(now) && publishedOf(r, k) != nil {
+			return k, true
+		}
 	}
 	return nil, false
 }
 
-// Horizon is how long the set's published keys reach from now.
+// publishedOf is the record of a key that may sign; nil: there is none.
+func publishedOf(r record.Reader, k *PrivateKey) *record.SigningKey {
+	p, err := record.Get(r, record.SigningKeys, record.None, k.ID)
+	if err != nil || p.Revoked {
+		return nil
+	}
+	return p
+}
+
+// Horizon is how long the set's published keys reach from now, one after the
+// other.
 func (s KeySet) Horizon(r record.Reader, now time.Time) time.Duration {
-	var far time.Duration
+	at := now
 	for i := range s {
-		if record.Has(r, record.SigningKeys, record.None, s[i].ID) {
-			far = max(far, s[i].NotAfter.Std().Sub(now))
+		if k := &s[i]; k.begun(at) && k.NotAfter.Std().After(at) && publishedOf(r, k) != nil {
+			at = k.NotAfter.Std()
 		}
 	}
-	return far
+	return at.Sub(now)
 }
 
 // Verify judges an opened token against the minter's published key: signature,

@@ -104,11 +104,11 @@ func TestAKeySetAlwaysHoldsThePresentKeyAndTheNextTwo(t *testing.T) {
 		t.Error("it grew without need")
 	}
 	later, changed := set.Grow(now.Add(KeyLife))
-	if !changed || later[0].ID != set[1].ID || len(later) != 3 {
+	if !changed || later[1].ID != set[1].ID || len(later) != 4 || later[3].NotBefore != set[2].NotAfter {
 		t.Errorf("%+v", later)
 	}
 	back, err := ParseKeySet(later.Encode())
-	if err != nil || back[2].ID != later[2].ID {
+	if err != nil || back[3].ID != later[3].ID {
 		t.Error("the set does not survive its encoding")
 	}
 	if later[0].Public("n", "r").NotAfter != record.Time(later[0].NotAfter) {

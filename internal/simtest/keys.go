@@ -35,6 +35,9 @@ func (r *region) grow() {
 	if !r.w.withKeys {
 		return
 	}
+	if r.serving != nil {
+		r.keys = r.keys.Trim(r.serving, r.machine.Floor(), r.clock.wall())
+	}
 	var changed bool
 	if r.keys, changed = r.keys.GrowFrom(r.clock.wall(), dice{r.w}); changed {
 		r.w.seen["signing keys made"]++
