@@ -76,6 +76,9 @@ func (q *request) permit(c *api.Call, in any) error {
 	if err != nil {
 		return err
 	}
+	if err := q.freshFor(c, list); err != nil {
+		return err
+	}
 	for i := range list {
 		if err := q.check(c, &list[i]); err != nil {
 			return err
@@ -84,7 +87,32 @@ func (q *request) permit(c *api.Call, in any) error {
 	return nil
 }
 
+// freshFor refuses what an account, the caller's or that of what is asked for, wants
+// answered from a younger view. A change is judged at the newest there is.
+func (q *request) freshFor(c *api.Call, list []api.Access) error {
+	age := q.h.Age(q.h.Now())
+	if q.op.Effect == api.Write || age <= authz.LeastWithin {
+		return nil
+	}
+	for i := range list {
+		question := q.question(c, &list[i])
+		err := authz.Fresh(q.view, c.Account, question.Action, age)
+		if err == nil && question.Account != c.Account {
+			err = authz.Fresh(q.view, question.Account, question.Action, age)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (q *request) check(c *api.Call, a *api.Access) error {
+	question := q.question(c, a)
+	return q.h.Authorizer.Check(c.Tx, &question)
+}
+
+func (q *request) question(c *api.Call, a *api.Access) authz.Question {
 	question := authz.Question{Caller: c.Caller, Action: a.Action, Resource: a.Resource, Account: a.Account,
 		Context: a.Context, Trust: a.Trust, Source: c.Source, Secure: c.Secure, Agent: c.Agent, Region: c.Region, Now: c.Now}
 	if question.Action == "" {
@@ -93,7 +121,7 @@ func (q *request) check(c *api.Call, a *api.Access) error {
 	if question.Account == "" {
 		question.Account = c.Account
 	}
-	return q.h.Authorizer.Check(c.Tx, &question)
+	return question
 }
 
 // write has the sequencer run the call. What goes out is what was committed.

@@ -265,6 +265,28 @@ func TestARequestIsRefusedWhereItsAccountDemandsAYoungerView(t *testing.T) {
 	}
 }
 
+// A role that another account's principal assumes is of the account that demands.
+func TestARequestIsRefusedWhereTheResourcesAccountDemandsAYoungerView(t *testing.T) {
+	for _, action := range []string{"iam:GetAway", "iam:TagAway", "*"} {
+		w := newWorld(t)
+		w.change(func(tx record.Tx) error {
+			u, err := record.Get(tx, record.Users, account, "AIDAalice")
+			if err != nil {
+				return err
+			}
+			u.Inline[0].Document = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":["iam:GetAway"],"Resource":"*"}}`
+			return errors.Join(record.Put(tx, record.Users, u),
+				record.Put(tx, record.Freshnesses, &record.Freshness{Account: elsewhere, Rules: []record.FreshRule{{Action: action, Within: 30}}}))
+		})
+		for age, code := range map[time.Duration]string{30 * time.Second: "AccessDenied", 31 * time.Second: "ServiceUnavailable"} {
+			w.Age = func(time.Time) time.Duration { return age }
+			if r := w.do(ask{body: "Action=GetAway&Version=" + iamAPI + "&Name=x", by: w.alice, service: "iam"}); codeOf(r) != code {
+				t.Errorf("%s, %s: %d %s", action, age, r.Code, r.Body)
+			}
+		}
+	}
+}
+
 func TestAPresignedRequestMayOnlyReadAndForFifteenMinutes(t *testing.T) {
 	w := newWorld(t)
 	for _, x := range []struct {

@@ -25,6 +25,8 @@ import (
 
 const (
 	account = "111122223333"
+	// elsewhere is the account that GetAway's resource is of.
+	elsewhere = "444455556666"
 	iamAPI  = "2010-05-08"
 	stsAPI  = "2011-06-15"
 )
@@ -90,6 +92,9 @@ func table() *api.Table {
 	return api.NewTable([]api.Op{
 		api.Define("iam", iamAPI, "GetThing", api.Read, anything, thing),
 		api.Define("iam", iamAPI, "GetOther", api.Read, anything, thing),
+		api.Define("iam", iamAPI, "GetAway", api.Read, func(*api.Call, *thingIn) ([]api.Access, error) {
+			return []api.Access{{Resource: "*", Account: elsewhere}, {Action: "iam:TagAway", Resource: "*", Account: elsewhere}}, nil
+		}, thing),
 		api.Define("iam", iamAPI, "PutThing", api.Write, anything, put),
 		api.Define("iam", iamAPI, "DeleteThing", api.Write, anything, func(*api.Call, *thingIn) (*api.Nothing, error) { return nil, nil }),
 		api.Define("sts", stsAPI, "GetCallerIdentity", api.Regional, nil, thing),
