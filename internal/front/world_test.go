@@ -27,8 +27,8 @@ const (
 	account = "111122223333"
 	// elsewhere is the account that GetAway's resource is of.
 	elsewhere = "444455556666"
-	iamAPI  = "2010-05-08"
-	stsAPI  = "2011-06-15"
+	iamAPI    = "2010-05-08"
+	stsAPI    = "2011-06-15"
 )
 
 var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)

@@ -126,4 +126,3 @@ func TestAKeyLeavesItsSetWhenWhatWasVerifiedIsLaterThanItsEnd(t *testing.T) {
 		t.Errorf("%d keys: the last that anybody has serves its own Region", len(kept))
 	}
 }
-
