@@ -316,22 +316,41 @@ func (p *Promotion) ShowIn(dir string) error {
 func (p *Promotion) Descent() record.Descent { return p.known.With(record.Descent{p.Next}) }
 
 // Retired says whether an old control-plane node has said that it has ended, and
-// takes what it left over into the new one's directory.
-func (p *Promotion) Retired(name string) (bool, error) {
-	left := filepath.Join(p.Layout.Node(name), lineage.RetiredFile)
-	of, d, batches, err := lineage.ReadSurplus(left)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil || d.Of(p.Next.Lineage) == nil { // of an earlier successor
-		return false, err
-	}
-	for _, n := range p.Controls {
-		if err := lineage.WriteSurplus(filepath.Join(p.staged(n), lineage.SurplusDir, name+".surplus"), of, d, batches); err != nil {
-			return true, err
+// takes what it left over into the new one's directory. It may have ended for the
+// successor of a promotion that was broken off, and its directory be aside already:
+// whoever is handed it looks at what it is worth to itself.
+func (p *Promotion) Retired(name string) (found bool, err error) {
+	for i, left := range p.retired(name) {
+		of, d, batches, err := lineage.ReadSurplus(left)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return found, err
+		}
+		found = true
+		file := fmt.Sprintf("%s-%d.surplus", name, i)
+		for _, n := range p.Controls {
+			if err := lineage.WriteSurplus(filepath.Join(p.staged(n), lineage.SurplusDir, file), of, d, batches); err != nil {
+				return true, err
+			}
 		}
 	}
-	return true, nil
+	return found, nil
+}
+
+// retired is where an old control-plane node may have left its surplus.
+func (p *Promotion) retired(name string) []string {
+	list := []string{filepath.Join(p.Layout.Node(name), lineage.RetiredFile)}
+	for epoch := p.Best.Epoch() + 1; epoch < p.Next.Epoch; epoch++ { // of promotions from which nobody goes on
+		list = append(list, filepath.Join(p.aside(name, epoch), lineage.RetiredFile))
+	}
+	return list
+}
+
+// aside is where the directory is kept in whose place that of a successor came.
+func (p *Promotion) aside(name string, epoch int) string {
+	return fmt.Sprintf("%s.until-%d", p.Layout.Node(name), epoch)
 }
 
 // Swap puts the new control plane's directories in the place of the old ones,
@@ -340,7 +359,7 @@ func (p *Promotion) Swap() (kept []string, err error) {
 	for _, name := range p.Controls {
 		dir := p.Layout.Node(name)
 		if _, err := os.Stat(dir); err == nil {
-			aside := fmt.Sprintf("%s.until-%d", dir, p.Next.Epoch)
+			aside := p.aside(name, p.Next.Epoch)
 			if err := os.Rename(dir, aside); err != nil {
 				return kept, err
 			}
