@@ -152,6 +152,11 @@ func (r *region) answerDenial(e overlay.Answer) {
 	if len(r.hood.near) > 0 && !d.onTwo(w) {
 		w.fail("Denied: %s acknowledges %s, which is on its disk alone", r.id, e.ID)
 	}
+	for _, p := range w.regions {
+		if p.disk.snapshot == nil { // it said that it has it, and lost its copy a moment ago
+			d.loses(p)
+		}
+	}
 	w.denied = append(w.denied, d)
 	for _, p := range w.regions {
 		if p.region == r.region {
