@@ -70,10 +70,11 @@ SEEDS ?= 20000
 simulate:
 	bash scripts/simulate.sh $(SEEDS)
 
-# Rolling upgrade, restarts and the way back under REQUESTS each.
+# Rolling upgrade, restarts and the way back under REQUESTS each, UPGRADE_RATE a second.
 REQUESTS ?= 100000
+UPGRADE_RATE ?= 500
 upgrade:
-	go test ./cmd/holdfast -run TestAnUpgradeNodeByNode -timeout 0 -count=1 -v -args -upgrade-requests $(REQUESTS)
+	go test ./cmd/holdfast -run TestAnUpgradeNodeByNode -timeout 0 -count=1 -v -args -upgrade-requests $(REQUESTS) -upgrade-rate $(UPGRADE_RATE)
 
 # The deployment page's commands, in network namespaces.
 page:

@@ -17,9 +17,12 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/local"
 )
 
-// upgradeRequests is how many requests each part is held to at least; the published
-// figure takes more than a test can.
-var upgradeRequests = flag.Int("upgrade-requests", 1, "requests during the rolling upgrade, the restarts and the way back, at least")
+// upgradeRequests is how many requests each part is held to at least, and upgradeRate
+// how many a second are sent; the published figure takes more than a test can.
+var (
+	upgradeRequests = flag.Int("upgrade-requests", 1, "requests during the rolling upgrade, the restarts and the way back, at least")
+	upgradeRate     = flag.Int("upgrade-rate", 100, "requests a second meanwhile")
+)
 
 // TestAnUpgradeNodeByNodeAndItsTakingBackFailNoRequest: the release before is built
 // from history, and its nodes are replaced one after the other by this build's, under
@@ -58,7 +61,7 @@ type rolling struct {
 // load takes. No request may fail, no write be lost.
 func (r *rolling) under(t *testing.T, what string, retries int, build string) {
 	client := r.at.Client("")
-	load := &drill.Load{Questions: r.cast.Questions(client), Rate: 100, Retries: retries, Timeout: 10 * time.Second, Now: time.Now}
+	load := &drill.Load{Questions: r.cast.Questions(client), Rate: *upgradeRate, Retries: retries, Timeout: 10 * time.Second, Now: time.Now}
 	ledger := &drill.Ledger{Client: client, Admin: r.cast.Admin, Prefix: r.cast.Name + "-w-" + what[:3], Path: drill.Path, Rate: 5, Patience: 20 * time.Second}
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
