@@ -16,16 +16,7 @@ import (
 // panic is no other's (lesson L39: a library would end the process), headers
 // have a limit, and a call that takes no stream is in the log.
 func grpcOptions(log *slog.Logger, observe func(service, operation, code string, status int, took time.Duration)) []grpc.ServerOption {
-	ended := func(method string, begun time.Time, err error) {
-		if observe == nil {
-			return
-		}
-		took := clock().Sub(begun)
-		if status.Code(err) != codes.ResourceExhausted { // what is refused because of load is counted alone
-			log.Info("call", "method", method, "code", status.Code(err).String(), "took", took)
-		}
-		observe("holdfast", operationOf(method), codeOf(err), statusOf(err), took)
-	}
+	ended := callEnded(log, observe)
 	return []grpc.ServerOption{grpc.MaxHeaderListSize(16 << 10),
 		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (out any, err error) {
 			begun := clock()
@@ -39,6 +30,20 @@ func grpcOptions(log *slog.Logger, observe func(service, operation, code string,
 			defer caught(log, info.FullMethod, &err)
 			return next(srv, s)
 		})}
+}
+
+// callEnded notes how a call that takes no stream has ended.
+func callEnded(log *slog.Logger, observe func(service, operation, code string, status int, took time.Duration)) func(method string, begun time.Time, err error) {
+	return func(method string, begun time.Time, err error) {
+		if observe == nil {
+			return
+		}
+		took := clock().Sub(begun)
+		if status.Code(err) != codes.ResourceExhausted { // what is refused because of load is counted alone
+			log.Info("call", "method", method, "code", status.Code(err).String(), "took", took)
+		}
+		observe("holdfast", operationOf(method), codeOf(err), statusOf(err), took)
+	}
 }
 
 // caught turns a panic into the call's error; its cause goes to the log alone.

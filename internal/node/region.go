@@ -268,7 +268,9 @@ func (r *Region) serveDecisions(ctx context.Context, group *errgroup.Group, d *n
 	if r.Config.SharedSocket {
 		l = newYielding(l, r.yields)
 	}
-	s := native.NewServer(r.counted(d, "grpc"), creds, grpcOptions(r.Log, r.metrics.observe)...)
+	door, ended := r.counted(d, "grpc"), callEnded(r.Log, r.metrics.observe)
+	door.Turned = func(method string, err error) { ended(method, clock(), err) }
+	s := native.NewServer(door, creds, grpcOptions(r.Log, r.metrics.observe)...)
 	serveGRPC(ctx, group, s, l)
 	return nil
 }

@@ -48,6 +48,9 @@ type Decider struct {
 	// Decided counts one answered question: its decision, or Error; nil:
 	// nothing does.
 	Decided func(decision string)
+	// Turned is told of a gRPC call that was turned away for what its headers show;
+	// nil: nobody is.
+	Turned func(method string, err error)
 }
 
 // Asker is a proven caller and the service that it speaks for.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -37,12 +38,14 @@ const callerTarget = "/holdfast/v1/caller"
 type server struct {
 	nativepb.UnimplementedDecisionsServer
 	*Decider
+	strangers atomic.Int32 // calls whose callers have proven nothing yet
 }
 
 // NewServer makes the gRPC server of the decision API. creds is nil for
 // plaintext on loopback.
 func NewServer(d *Decider, creds credentials.TransportCredentials, more ...grpc.ServerOption) *grpc.Server {
-	options := append(more, grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(4*maxMessage), grpc.MaxConcurrentStreams(1000),
+	door := &server{Decider: d}
+	options := append(more, grpc.InTapHandle(door.tap), grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(4*maxMessage), grpc.MaxConcurrentStreams(1000),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.ConnectionTimeout(10*time.Second))
@@ -50,7 +53,7 @@ func NewServer(d *Decider, creds credentials.TransportCredentials, more ...grpc.
 		options = append(options, grpc.Creds(creds))
 	}
 	s := grpc.NewServer(options...)
-	nativepb.RegisterDecisionsServer(s, &server{Decider: d})
+	nativepb.RegisterDecisionsServer(s, door)
 	return s
 }
 
@@ -79,6 +82,9 @@ func (s *server) enter(ctx context.Context, action string) (*view.View, *Asker, 
 		return nil, nil, err
 	}
 	a, err := s.entered(v, c, place, action, source)
+	if err == nil {
+		proven(ctx)
+	}
 	return v, a, err
 }
 
@@ -92,6 +98,10 @@ func named(md metadata.MD) string {
 
 func (s *server) bearer(ctx context.Context, v *view.View) (*authn.Caller, error) {
 	md, _ := metadata.FromIncomingContext(ctx)
+	return s.bearerIn(md, v)
+}
+
+func (s *server) bearerIn(md metadata.MD, v *view.View) (*authn.Caller, error) {
 	carriers := md.Get("authorization")
 	if len(carriers) != 1 || !strings.HasPrefix(carriers[0], "Bearer ") {
 		return nil, fault.MissingAuthenticationToken.Errorf("A call carries one credential: the metadata authorization: Bearer …; a stream may open with a signed caller.")
@@ -233,12 +243,19 @@ func (s *server) message(ctx context.Context, in *nativepb.StreamQuestion, first
 		return answerTo(nil, err), nil
 	}
 	defer place.Leave()
-	if in.Caller != nil {
-		if *prove, err = s.opened(ctx, v, in.Caller, first); err != nil {
-			return nil, err
+	var c *authn.Caller
+	err = s.judged(ctx, v, place.Leave, func(newer *view.View, _ bool) (err error) {
+		if v = newer; place.Again(ctx) != nil {
+			return throttled()
 		}
-	}
-	c, err := (*prove)(v)
+		if in.Caller != nil {
+			if *prove, err = s.opened(ctx, v, in.Caller, first); err != nil {
+				return err
+			}
+		}
+		c, err = (*prove)(v)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -246,6 +263,7 @@ func (s *server) message(ctx context.Context, in *nativepb.StreamQuestion, first
 	if err != nil {
 		return nil, err
 	}
+	proven(ctx)
 	if in.Question == nil {
 		return nil, nil
 	}
