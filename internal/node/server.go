@@ -8,14 +8,20 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/config"
 	"github.com/holdfast-iam/holdfast/internal/front"
 )
 
-// drainTimeout is how long requests under way may take to end at shutdown.
-const drainTimeout = 5 * time.Second
+// At shutdown: how long requests under way may take to end, and how long who has
+// connected may take to send one.
+const (
+	drainTimeout = 5 * time.Second
+	firstTimeout = time.Second
+)
 
 // serveHTTP serves until ctx ends, then drains. All four timeouts are set:
 // slow clients cost nothing (lesson L46).
@@ -28,6 +34,8 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, tlsConfig *t
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	l = &telling{Listener: l, log: log}
+	var arrived arrivals
+	s.ConnState = arrived.note
 	done := make(chan error, 1)
 	go func() {
 		if tlsConfig != nil {
@@ -41,15 +49,53 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, tlsConfig *t
 		return err
 	case <-ctx.Done():
 	}
+	// From Shutdown on net/http answers no request that it has not read yet: first
+	// nobody may come any more, and who has come is to be heard.
+	_ = l.Close()
+	if err := <-done; !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	arrived.wait(firstTimeout)
 	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	if err := s.Shutdown(drain); err != nil {
 		_ = s.Close() // what has not drained by now is cut
 	}
-	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
 	return nil
+}
+
+// arrivals are the connections on which nothing has been read yet.
+type arrivals struct {
+	conns sync.Map // net.Conn
+	many  atomic.Int64
+}
+
+// note is an http.Server's ConnState.
+func (a *arrivals) note(c net.Conn, s http.ConnState) {
+	if s == http.StateNew {
+		a.conns.Store(c, nil)
+		a.many.Add(1)
+	} else if _, was := a.conns.LoadAndDelete(c); was {
+		a.many.Add(-1)
+	}
+}
+
+// wait returns when there is none, or after so long, when it cuts those that are
+// left: else Shutdown waits for them.
+func (a *arrivals) wait(most time.Duration) {
+	each := time.NewTicker(most / 200)
+	defer each.Stop()
+	for end := time.After(most); a.many.Load() > 0; {
+		select {
+		case <-end:
+			a.conns.Range(func(c, _ any) bool {
+				_ = c.(net.Conn).Close()
+				return true
+			})
+			return
+		case <-each.C:
+		}
+	}
 }
 
 // openAPI opens the api listener, behind the balancers that the configuration
