@@ -493,8 +493,10 @@ func (s *run) ledger(do func(l *drill.Ledger)) {
 		do(l)
 	}()
 	s.converge(30 * time.Second)
+	ctx, cancel = context.WithTimeout(s.ctx, startPatience)
+	defer cancel()
 	for _, c := range []*drill.Client{s.controlClient(0), s.Client("")} {
-		w, err := l.Check(s.ctx, c)
+		w, err := l.Check(ctx, c)
 		s.must(err == nil, "%v", err)
 		s.check(w.Held() && w.Acknowledged > 0, "%d acknowledged; lost %v, twice %v, wrong %v", w.Acknowledged, w.Lost, w.Doubled, w.Wrong)
 	}

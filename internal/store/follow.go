@@ -100,18 +100,29 @@ type headRead struct {
 	head []byte
 }
 
-// Age is how long ago the store last answered, while it does not.
-func (w *Writer) Age(now time.Time) time.Duration {
+// Age is how long ago the store last answered, while it does not, and since when
+// this node cannot follow it.
+func (w *Writer) Age(now time.Time) (age time.Duration) {
+	if since := w.behind.Load(); since != nil {
+		age = now.Sub(*since)
+	}
 	w.reach.mu.Lock()
 	defer w.reach.mu.Unlock()
-	if !w.reach.gone || w.reach.heard.IsZero() {
-		return 0
+	if w.reach.gone && !w.reach.heard.IsZero() {
+		age = max(age, now.Sub(w.reach.heard))
 	}
-	return max(0, now.Sub(w.reach.heard))
+	return max(0, age)
 }
 
+// behindBound is how long a read waits for this node to come to the head that it
+// has read: as the simulator has it, too.
+const behindBound = 2 * time.Second
+
+var errBehind = fmt.Errorf("%w: this node does not follow the store", ErrUnavailable)
+
 // Linearizable returns a view at least as new as a read of the head that was
-// begun after this call. Without quorum: the settled view, and an error.
+// begun after this call. Without quorum, or when the node does not come to the
+// head in time: the settled view, and an error.
 func (w *Writer) Linearizable(ctx context.Context) (*view.View, error) {
 	if !w.Reachable() {
 		return w.View(), errLost
@@ -134,7 +145,12 @@ func (w *Writer) Linearizable(ctx context.Context) (*view.View, error) {
 		return v, err
 	}
 	lost := w.reach.lost()
+	var begun time.Time
+	var bound <-chan time.Time
 	for v.Head.Index < head.Index { // the commit is confirmed and about to be published
+		if bound == nil {
+			begun, bound = w.Now(), time.After(behindBound)
+		}
 		if head.Node != w.Node {
 			w.wake() // or is another node's
 		}
@@ -143,9 +159,15 @@ func (w *Writer) Linearizable(ctx context.Context) (*view.View, error) {
 			return v, ctx.Err()
 		case <-lost:
 			return v, errLost
+		case <-bound:
+			w.behind.CompareAndSwap(nil, &begun)
+			return v, errBehind
 		case <-time.After(time.Millisecond):
 		}
 		v = w.View()
+	}
+	if w.behind.Load() != nil {
+		w.behind.Store(nil)
 	}
 	return v, nil
 }

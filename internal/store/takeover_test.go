@@ -302,6 +302,23 @@ func TestWithoutAMajorityWritesAreRefusedReadsGoOnAndAfterwardsAllIsAsBefore(t *
 	}
 }
 
+func TestAReadOnANodeThatDoesNotFollowIsToldSoInTimeAndHowOldItsViewIs(t *testing.T) {
+	kv := &store.Memory{}
+	a, b := writerOf(t, kv, "a"), writerOf(t, kv, "b")
+	running(t, a)
+	if o := a.Do(context.Background(), counter("x")); o.Err != nil {
+		t.Fatal(o.Err)
+	}
+	v, err := b.Linearizable(context.Background()) // which is not run
+	if v == nil || !errors.Is(err, store.ErrUnavailable) || b.Age(time.Now()) < time.Second {
+		t.Fatalf("%v, %v, age %v", v, err, b.Age(time.Now()))
+	}
+	running(t, b)
+	if v, err := b.Linearizable(context.Background()); err != nil || v.Head.Index != a.View().Head.Index || b.Age(time.Now()) != 0 {
+		t.Errorf("once it follows: %v, age %v", err, b.Age(time.Now()))
+	}
+}
+
 func fence(node string) store.Call {
 	return store.Call{Account: "1", Apply: func(tx record.Tx, _ time.Time, _ uint64) ([]byte, error) {
 		n, err := record.Get(tx, record.Nodes, record.None, node)

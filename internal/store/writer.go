@@ -49,6 +49,7 @@ type Writer struct {
 	calls   chan *Call
 	wakes   chan struct{} // somebody else may have committed
 	reach   reach
+	behind  atomic.Pointer[time.Time] // since when reads do not come to the head; nil: they do
 	view    atomic.Pointer[view.View]
 	reads   linearizer
 	kept    []kept
