@@ -104,13 +104,29 @@ type View struct {
 }
 
 // Reaches says whether the view is at least as new as a revision, and which
-// index that is. A revision of another lineage is an error: it never comes.
+// index that is. A revision of another lineage is an error, since it never comes,
+// unless this view's lineage has gone on from after it.
 func (v *View) Reaches(revision string) (index uint64, ok bool, err error) {
 	lineage, index, err := record.ParseRevision(revision)
 	if err == nil && lineage != v.Head.Lineage {
-		err = errors.New("this is a revision of another lineage")
+		if shared := v.sharedWith(lineage); shared == 0 || index > shared {
+			err = errors.New("this is a revision of another lineage")
+		}
 	}
 	return index, err == nil && v.Head.Index >= index, err
+}
+
+// sharedWith is up to which index another lineage's history is this one's too.
+func (v *View) sharedWith(lineage string) uint64 {
+	d, err := record.DescentOf(v)
+	if err != nil {
+		return 0
+	}
+	fork, at := d.Common(lineage, v.Head.Lineage)
+	if at == nil {
+		return 0
+	}
+	return fork
 }
 
 // Current is the root pointer of a node: one atomic load for a reader.
