@@ -204,8 +204,12 @@ func (g *Gate) tell(effects []any) (admitted bool) {
 // bucketsOf hashes an address, and it together with a key id. Of an IPv6
 // address the network counts: its host half is the client's to choose.
 func (g *Gate) bucketsOf(address, named string) (bucket, lane int) {
+	return bucketsOf(g.seed, address, named)
+}
+
+func bucketsOf(seed maphash.Seed, address, named string) (bucket, lane int) {
 	var h maphash.Hash
-	h.SetSeed(g.seed)
+	h.SetSeed(seed)
 	ap, err := netip.ParseAddrPort(address)
 	a := ap.Addr()
 	if err != nil {

@@ -13,13 +13,17 @@ import (
 	"github.com/holdfast-iam/holdfast/internal/view"
 )
 
-// cacheMax bounds each cache; at its bound it starts over.
-const cacheMax = 1 << 16
+// cacheMax and cacheBytes bound each cache; at its bound it starts over. Tokens are
+// as large as their holders like, within session.MaxToken.
+const (
+	cacheMax   = 1 << 16
+	cacheBytes = 128 << 20
+)
 
 // bounded is a map that many read without a lock.
 type bounded[K comparable, V any] struct {
-	m    atomic.Pointer[sync.Map]
-	size atomic.Int64
+	m           atomic.Pointer[sync.Map]
+	size, bytes atomic.Int64
 }
 
 func (b *bounded[K, V]) get(k K) (v V, ok bool) {
@@ -34,15 +38,18 @@ func (b *bounded[K, V]) get(k K) (v V, ok bool) {
 	return x.(V), true
 }
 
-func (b *bounded[K, V]) put(k K, v V) {
+// put keeps a value that takes about so many bytes.
+func (b *bounded[K, V]) put(k K, v V, bytes int) {
 	m := b.m.Load()
-	if m == nil || b.size.Load() >= cacheMax {
+	if m == nil || b.size.Load() >= cacheMax || b.bytes.Load() >= cacheBytes {
 		m = new(sync.Map)
 		b.m.Store(m)
 		b.size.Store(0)
+		b.bytes.Store(0)
 	}
 	m.Store(k, v)
 	b.size.Add(1)
+	b.bytes.Add(int64(bytes))
 }
 
 // tokenCache keeps opened tokens by their text. What it keeps is what was
@@ -112,6 +119,10 @@ func (t *tokenCache) open(r record.Reader, text, keyID string, ring *keyring.Rin
 	}
 	tok := &openedToken{Token: opened, text: strings.Clone(text), keyID: strings.Clone(keyID), // not the request's memory
 		signing: record.MakeKey(record.SigningKeys.Name, record.None, opened.KeyID)}
-	t.put(id, tok)
+	t.put(id, tok, openedSize+3*len(text))
 	return tok, nil
 }
+
+// openedSize is about what an opened token takes in memory beside three times its
+// text: itself, what was signed, and what that says.
+const openedSize = 1 << 10

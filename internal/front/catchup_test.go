@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http/httptest"
+	"runtime"
+	"sync/atomic"
 	"testing"
 
 	"github.com/holdfast-iam/holdfast/internal/authn"
@@ -115,5 +117,36 @@ func TestASessionThatRestsOnMoreIsJudgedAfterTryingToCatchUp(t *testing.T) {
 		if !x.doubted && q.behind(c) != nil {
 			t.Errorf("%s: it is to wait a second time", name)
 		}
+	}
+}
+
+// Anybody can demand a revision that never comes, and who waits looks up at every
+// commit.
+func TestSoManyRequestsAtMostWaitForARevision(t *testing.T) {
+	w := newWorld(t)
+	var waiting atomic.Int32
+	release := make(chan struct{})
+	w.Await = func(context.Context, uint64) error {
+		waiting.Add(1)
+		<-release
+		return nil
+	}
+	a := w.get("x")
+	a.header = map[string]string{HeaderMinRevision: record.Revision("l1", 1<<40)}
+	w.demands.Store(maxDemands - 1)
+	done := make(chan string)
+	go func() { done <- codeOf(w.do(a)) }()
+	for waiting.Load() == 0 {
+		runtime.Gosched()
+	}
+	if r := w.do(a); codeOf(r) != "ServiceUnavailable" || waiting.Load() != 1 {
+		t.Errorf("%d wait: %s", waiting.Load(), r.Body)
+	}
+	close(release)
+	if code := <-done; code != "ServiceUnavailable" {
+		t.Error(code)
+	}
+	if n := w.demands.Load(); n != maxDemands-1 {
+		t.Errorf("%d are counted", n)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holdfast-iam/holdfast/internal/admission"
 	"github.com/holdfast-iam/holdfast/internal/authn"
 	"github.com/holdfast-iam/holdfast/internal/fault"
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -311,6 +312,23 @@ func TestAPresignedRequestMayOnlyReadAndForFifteenMinutes(t *testing.T) {
 		if r := w.do(ask{method: "GET", target: "/?" + s.RawQuery}); codeOf(r) != x.code {
 			t.Errorf("%s: %d %s, want %q", x.name, r.Code, r.Body, x.code)
 		}
+	}
+}
+
+// full is a body that there is no room for.
+type full struct{}
+
+func (full) Read([]byte) (int, error) {
+	return 0, &admission.Refusal{Class: admission.Read, Reason: admission.Full}
+}
+
+func TestABodyThatThereIsNoRoomForIsToBeSentAgain(t *testing.T) {
+	w := newWorld(t)
+	r := w.request(w.get("x"))
+	r.Body = io.NopCloser(full{})
+	out := httptest.NewRecorder()
+	if w.ServeHTTP(out, r); codeOf(out) != "Throttling" {
+		t.Errorf("%d %s", out.Code, out.Body)
 	}
 }
 

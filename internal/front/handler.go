@@ -78,6 +78,7 @@ type Handler struct {
 	Observe func(service, operation, code string, status int, took time.Duration)
 
 	strangers atomic.Int32 // requests with unknown keys that wait for a newer view
+	demands   atomic.Int32 // requests that wait for the revision they demand
 }
 
 // Operations is the operation table with a codec for each row, made once.

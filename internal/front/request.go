@@ -165,7 +165,11 @@ func (q *request) read() error {
 		return fault.RequestEntityTooLarge.Errorf("The request body is larger than %d bytes.", limit)
 	}
 	body, err := io.ReadAll(io.LimitReader(q.r.Body, limit+1))
-	if err != nil {
+	var full *admission.Refusal
+	switch {
+	case errors.As(err, &full):
+		return throttled()
+	case err != nil:
 		return fault.IncompleteSignature.Errorf("The request body could not be read.")
 	}
 	if int64(len(body)) > limit {
@@ -214,6 +218,10 @@ func restJSON(service string) bool {
 // revisionWait bounds how long a request waits for the revision it demands.
 const revisionWait = 2 * time.Second
 
+// maxDemands bounds the requests that wait for one: nobody has looked yet at who
+// sent them, and each looks up at every commit.
+const maxDemands = 1024
+
 // awaitRevision waits until this node serves the revision that the request
 // demands. Another lineage is an error at once: it will never come.
 func (q *request) awaitRevision() error {
@@ -226,9 +234,7 @@ func (q *request) awaitRevision() error {
 		return fault.InvalidParameterValue.Errorf("%s: %v", HeaderMinRevision, err)
 	}
 	if !ok && q.h.Await != nil {
-		ctx, cancel := context.WithTimeout(q.r.Context(), revisionWait)
-		defer cancel()
-		_ = q.h.Await(ctx, index) // looked at below
+		q.await(index)
 		if q.view, err = q.h.View(q.r.Context()); q.view == nil {
 			return err
 		}
@@ -237,6 +243,17 @@ func (q *request) awaitRevision() error {
 		return fault.ServiceUnavailable.Errorf("This node serves revision %s, not yet %s.", record.Revision(q.view.Head.Lineage, q.view.Head.Index), text).WithRetryAfter(retryLater)
 	}
 	return nil
+}
+
+// await waits for a revision, if not too many do.
+func (q *request) await(index uint64) {
+	defer q.h.demands.Add(-1)
+	if q.h.demands.Add(1) > maxDemands {
+		return
+	}
+	ctx, cancel := context.WithTimeout(q.r.Context(), revisionWait)
+	defer cancel()
+	_ = q.h.Await(ctx, index) // who calls looks
 }
 
 // authenticate finds the caller, and what kinds of session may not do here is

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/holdfast-iam/holdfast/internal/admission"
 	"github.com/holdfast-iam/holdfast/internal/config"
 	"github.com/holdfast-iam/holdfast/internal/front"
 )
@@ -23,6 +24,23 @@ const (
 	firstTimeout = time.Second
 )
 
+// What bodies hold in memory together, and those of one address (admission.Bodies).
+const (
+	allBodies     = 64 << 20
+	addressBodies = 16 << 20
+)
+
+// counted has the bodies of requests counted while they are held.
+func counted(next http.Handler, bodies *admission.Bodies) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := bodies.Of(r.Body, r.RemoteAddr)
+		defer body.Release()
+		own := *r
+		own.Body = body
+		next.ServeHTTP(w, &own)
+	})
+}
+
 // serveHTTP serves until ctx ends, then drains. All four timeouts are set:
 // slow clients cost nothing (lesson L46).
 func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, tlsConfig *tls.Config, log *slog.Logger) error {
@@ -30,6 +48,7 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, tlsConfig *t
 		<-ctx.Done()
 		return nil
 	}
+	h = counted(h, admission.NewBodies(allBodies, addressBodies))
 	s := &http.Server{Handler: h, ConnContext: keepConn, MaxHeaderBytes: front.MaxHeader, TLSConfig: tlsConfig,
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}

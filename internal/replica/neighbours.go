@@ -24,6 +24,9 @@ const (
 	// control plane's clocks may be apart, every node is after a commit.
 	behindFloor = time.Second
 	maxMarks    = 64
+	// maxWanted is how far ahead an index may be to be worth hurrying for: anybody
+	// can demand one that never comes.
+	maxWanted = 1 << 16
 )
 
 // Standing is how a node of the Region stands, as it says itself.
@@ -104,7 +107,9 @@ func (n *Neighbours) Step(event any, now time.Time) []CatchUpFrom {
 		}
 		n.own = e
 	case Wanted:
-		n.wanted = max(n.wanted, e.Index)
+		if e.Index < n.own.Index+maxWanted {
+			n.wanted = max(n.wanted, e.Index)
+		}
 	case CaughtUp:
 		n.caughtUp(e.Err, now)
 	}

@@ -71,6 +71,17 @@ func TestUnderALeaseTheControlPlanesOwnStreamGetsAMomentUnlessSomebodyWaits(t *t
 	}
 }
 
+func TestARevisionThatNeverComesHurriesNobody(t *testing.T) {
+	h := newHood(5, true)
+	h.Step(Wanted{1 << 60}, h.now)
+	if out := h.after(40*time.Millisecond, at("b", 6)); len(out) != 0 {
+		t.Errorf("the control plane's own stream gets no moment any more: %v", out)
+	}
+	if out := h.Step(Wanted{6}, h.now); len(out) != 1 {
+		t.Errorf("one that is there is not hurried for: %v", out)
+	}
+}
+
 func TestANodeThatIsBehindForASecondLeavesRequestsToOneThatIsAhead(t *testing.T) {
 	h := newHood(5, false)
 	h.after(900*time.Millisecond, at("b", 6))

@@ -176,6 +176,9 @@ func (d *Door) caller(w http.ResponseWriter, r *http.Request) {
 // where it comes from, and finds its service.
 func (d *Decider) Enter(r *http.Request, action string) (*view.View, *Asker, []byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if full := (*admission.Refusal)(nil); errors.As(err, &full) {
+		return nil, nil, nil, throttled()
+	}
 	if err != nil || len(body) > maxBody {
 		return nil, nil, nil, fault.RequestEntityTooLarge.Errorf("The request body is larger than %d bytes, or was cut short.", maxBody)
 	}
