@@ -219,7 +219,7 @@ func (r *Region) serve(ctx context.Context, group *errgroup.Group) error {
 	}
 	current = r.unlessFenced(current)
 	decider := &native.Decider{View: current, Verifier: verifier, Authorizer: authorizer, Region: r.Config.Region, Now: clock, Age: r.replica.Age,
-		Await: r.peers.await, Leased: r.leased, Ahead: r.peers.ahead, Waiting: new(atomic.Int32), Gate: work, Log: r.Log}
+		Await: r.peers.await, Leased: r.leased, Ahead: r.peers.ahead, Waiting: new(atomic.Int32), Demands: new(atomic.Int32), Gate: work, Log: r.Log}
 	table := api.NewTable(iam.Ops(iam.Env{}), sts.Ops(sts.Env{Mint: r.mint, OpenMessage: r.openMessage, AccountOf: keyring.AccountOf})).Without(iam.Unbuilt()).Without(sts.Unbuilt())
 	r.metrics.know(table)
 	r.front = &front.Handler{Operations: front.NewOperations(table), Region: r.Config.Region, Verifier: verifier, Authorizer: authorizer,

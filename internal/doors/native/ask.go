@@ -42,6 +42,9 @@ type Decider struct {
 	// Waiting counts the questions with unknown keys that wait for a newer view;
 	// nil: none may.
 	Waiting *atomic.Int32
+	// Demands counts the calls and questions that wait for the revision they demand;
+	// nil: nobody counts.
+	Demands *atomic.Int32
 	// Gate bounds what the node works on at once; nil: nothing does.
 	Gate *admission.Gate
 	Log  *slog.Logger
@@ -179,9 +182,7 @@ func (d *Decider) at(ctx context.Context, v *view.View, revision string) (*view.
 		return nil, fault.InvalidParameterValue.Errorf("minRevision: %v", err)
 	}
 	if !ok && d.Await != nil {
-		ctx, cancel := context.WithTimeout(ctx, revisionWait)
-		defer cancel()
-		_ = d.Await(ctx, index) // looked at below
+		d.await(ctx, index)
 		if v, err = d.View(context.WithoutCancel(ctx)); err != nil {
 			return nil, err
 		}
@@ -190,6 +191,22 @@ func (d *Decider) at(ctx context.Context, v *view.View, revision string) (*view.
 		return nil, fault.ServiceUnavailable.Errorf("This node serves revision %s, not yet %s.", record.Revision(v.Head.Lineage, v.Head.Index), revision)
 	}
 	return v, nil
+}
+
+// maxDemands bounds those who wait for a revision: as in front.
+const maxDemands = 1024
+
+// await waits for a revision, if not too many do.
+func (d *Decider) await(ctx context.Context, index uint64) {
+	if d.Demands != nil {
+		defer d.Demands.Add(-1)
+		if d.Demands.Add(1) > maxDemands {
+			return
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, revisionWait)
+	defer cancel()
+	_ = d.Await(ctx, index) // who calls looks
 }
 
 // headerMinRevision demands a revision of a whole call, as gRPC metadata too.
