@@ -52,8 +52,8 @@ var Points = []Point{BeforeCommit, AfterCommit, BeforeAnswer, BetweenAudit, InSn
 // make it: inside an encrypted stream, or in a file that is written rarely.
 type Trouble string
 
-// Troubles of the feed are what a control-plane node sends, of the audit and of
-// requests what befalls them.
+// Troubles of the feed are what a control-plane node sends, or a Region node to
+// the others of its Region; of the audit and of requests what befalls them.
 const (
 	FeedDuplicates Trouble = "feed-duplicates" // each batch comes twice
 	FeedReorders   Trouble = "feed-reorders"   // of two batches the second comes first
@@ -61,6 +61,7 @@ const (
 	FeedCorrupts   Trouble = "feed-corrupts"   // a byte of every third is another
 	FeedForges     Trouble = "feed-forges"     // its head is not signed by who it says
 	FeedForeign    Trouble = "feed-foreign"    // it is of another lineage
+	FeedCuts       Trouble = "feed-cuts"       // of every third batch half comes
 	SlowApply      Trouble = "slow-apply"      // a node takes 800 ms longer for each batch: more than it is waited for
 	AuditFails     Trouble = "audit-fails"     // the audit cannot be written
 	Panics         Trouble = "panics"          // every tenth request
@@ -95,6 +96,8 @@ const (
 	FencedFollow  Bug = "fenced-follow"  // a fenced node is served on
 	ResumesAnyway Bug = "resumes-anyway" // a follower is never sent a snapshot
 	AnyPeer       Bug = "any-peer"       // whoever shows a key is a node
+	KeepsForSlow  Bug = "keeps-for-slow" // what a follower has not read is kept for it, however much
+	SendsLocked   Bug = "sends-locked"   // the feed is held while one follower reads
 
 	// The replica.
 	BelievesBatches Bug = "believes-batches"  // neither lineage nor chain, signature or digest is checked
@@ -156,7 +159,7 @@ const (
 
 // Bugs lists them.
 var Bugs = []Bug{AckBeforeCommit, ForgetsCallIDs, NoHeadCompare, NoFsync, NoFloor, NoRecheck, ReadsNeedQuorum, AuditForgets, AuditGivesUp, CommitTimeBack, RepairsStore, TrustsWatch, AlarmStays,
-	NoWait, NoBound, NeverLeaves, FencedFollow, ResumesAnyway, AnyPeer,
+	NoWait, NoBound, NeverLeaves, FencedFollow, ResumesAnyway, AnyPeer, KeepsForSlow, SendsLocked,
 	BelievesBatches, OldBreaks, SkipsBatches, NotDurable, NotSynced, TrustsDisk, DamagedEnds, NeedsWholeLog, NeedsControl, StopsWhenSilent, NeverReconnects,
 	NoSilenceLimit, DiskErrorEnds, NeedsDNS, ServesUnready, RelayWaits,
 	NoTimeFloor, FloorFollows, FloorForgotten, NeverYields, NoKeysAhead, KeyForAnyDay, AnyClock,

@@ -176,6 +176,9 @@ func (h *Hub) Follow(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down]) er
 	go h.acknowledge(stream, node.ID)
 	send, end := patient(stream, patience)
 	defer end()
+	if failpoint.On(failpoint.SendsLocked) {
+		send = h.held(send)
+	}
 	at, err := h.greet(stream.Context(), up.Hello, send)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/view"
@@ -33,6 +34,9 @@ type sender func(*peerpb.Down) error
 // end is to be called before the stream's handler returns.
 func patient(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down], patience time.Duration) (send sender, end func()) {
 	ctx, cancel := context.WithCancel(stream.Context())
+	if failpoint.On(failpoint.KeepsForSlow) {
+		return keeping(ctx, stream), cancel
+	}
 	messages, failed := make(chan *peerpb.Down), make(chan error, 1)
 	go func() {
 		for {

@@ -127,11 +127,11 @@ func (s *Share) pump(stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down], ri
 			return status.Error(codes.OutOfRange, "follow again: from a snapshot, or of another history")
 		}
 		list, more := some(list)
-		for _, c := range list {
+		for _, c := range troubled(list) {
 			if err := send(&peerpb.Down{Frame: &peerpb.Down_Batch{Batch: c.Bytes}}); err != nil {
 				return err
 			}
-			at = c.Last
+			at = max(at, c.Last)
 		}
 		if more {
 			continue

@@ -43,6 +43,9 @@ func third(c Commit) bool { return c.Last%3 == 0 }
 
 // bent is a batch as bad memory or a liar would have it.
 func bent(text []byte) []byte {
+	if failpoint.Wrong(failpoint.FeedCuts) {
+		return text[:len(text)/2]
+	}
 	if failpoint.Wrong(failpoint.FeedCorrupts) {
 		text = bytes.Clone(text)
 		text[len(text)-len(text)/4] ^= 1
