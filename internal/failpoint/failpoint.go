@@ -66,6 +66,9 @@ const (
 	AuditFails     Trouble = "audit-fails"     // the audit cannot be written
 	Panics         Trouble = "panics"          // every tenth request
 	WatchSilent    Trouble = "watch-silent"    // the store's watch tells nothing more
+	StoreCompacts  Trouble = "store-compacts"  // the store's history is compacted while a node reads its state
+	WritesLater    Trouble = "writes-later"    // what is marked is written as a later release might write it
+	LaterFormat    Trouble = "later-format"    // the log is in the next format
 )
 
 // Bug is a mistake that somebody could make in this code.
@@ -87,6 +90,7 @@ const (
 	CommitTimeBack  Bug = "commit-time-back"  // commit times follow the clock, also back
 	RepairsStore    Bug = "repairs-store"     // a store that cannot be opened is begun anew
 	TrustsWatch     Bug = "trusts-watch"      // a read is answered from what the store's watch has told
+	CompactionEnds  Bug = "compaction-ends"   // a node does not start whose read of the state was overtaken by a compaction
 	AlarmStays      Bug = "alarm-stays"       // nobody takes back the store's alarm that it was full
 
 	// The feed, and the nodes that writes wait for.
@@ -98,9 +102,12 @@ const (
 	AnyPeer       Bug = "any-peer"       // whoever shows a key is a node
 	KeepsForSlow  Bug = "keeps-for-slow" // what a follower has not read is kept for it, however much
 	SendsLocked   Bug = "sends-locked"   // the feed is held while one follower reads
+	LockStep      Bug = "lock-step"      // a batch is sent when the one before it is acknowledged
 
 	// The replica.
 	BelievesBatches Bug = "believes-batches"  // neither lineage nor chain, signature or digest is checked
+	BelievesWhole   Bug = "believes-whole"    // nor are those of a snapshot
+	ForgetsLoss     Bug = "forgets-loss"      // a node whose disk copy is lost begins like a new one
 	OldBreaks       Bug = "old-breaks"        // a batch that comes twice ends the stream
 	SkipsBatches    Bug = "skips-batches"     // a batch that the node does not like is left out
 	NotDurable      Bug = "not-durable"       // a batch is served that is not on the disk
@@ -116,6 +123,8 @@ const (
 	NeedsDNS        Bug = "needs-dns"         // a request of the data plane looks a name up
 	ServesUnready   Bug = "serves-unready"    // a node takes requests before it can answer them
 	RelayWaits      Bug = "relay-waits"       // a write waits for a control plane that is silent
+	ReadsAll        Bug = "reads-all"         // a batch is refused when a record in it cannot be read
+	AnyFormat       Bug = "any-format"        // a batch of a later format is applied as far as it is understood
 
 	// Time.
 	NoTimeFloor    Bug = "no-time-floor"   // a clock that goes back brings back what has expired
@@ -155,16 +164,22 @@ const (
 	NoPanicBarrier  Bug = "no-panic-barrier"  // a panic is not answered
 	NoSizeLimit     Bug = "no-size-limit"     // a body may be of any size
 	AcceptErrorEnds Bug = "accept-error-ends" // a connection that cannot be taken ends the node
+	WaitsForSlow    Bug = "waits-for-slow"    // a connection may take any time over a handshake or a request
+
+	// Policies.
+	AnyDocument    Bug = "any-document"    // a document is taken as it comes
+	LeavesOut      Bug = "leaves-out"      // one that cannot be read is left out of a decision
+	RecursiveMatch Bug = "recursive-match" // a pattern is tried at each place of each of its stars
 )
 
 // Bugs lists them.
-var Bugs = []Bug{AckBeforeCommit, ForgetsCallIDs, NoHeadCompare, NoFsync, NoFloor, NoRecheck, ReadsNeedQuorum, AuditForgets, AuditGivesUp, CommitTimeBack, RepairsStore, TrustsWatch, AlarmStays,
-	NoWait, NoBound, NeverLeaves, FencedFollow, ResumesAnyway, AnyPeer, KeepsForSlow, SendsLocked,
-	BelievesBatches, OldBreaks, SkipsBatches, NotDurable, NotSynced, TrustsDisk, DamagedEnds, NeedsWholeLog, NeedsControl, StopsWhenSilent, NeverReconnects,
-	NoSilenceLimit, DiskErrorEnds, NeedsDNS, ServesUnready, RelayWaits,
+var Bugs = []Bug{AckBeforeCommit, ForgetsCallIDs, NoHeadCompare, NoFsync, NoFloor, NoRecheck, ReadsNeedQuorum, AuditForgets, AuditGivesUp, CommitTimeBack, RepairsStore, TrustsWatch, AlarmStays, CompactionEnds,
+	NoWait, NoBound, NeverLeaves, FencedFollow, ResumesAnyway, AnyPeer, KeepsForSlow, SendsLocked, LockStep,
+	BelievesBatches, BelievesWhole, ForgetsLoss, OldBreaks, SkipsBatches, NotDurable, NotSynced, TrustsDisk, DamagedEnds, NeedsWholeLog, NeedsControl, StopsWhenSilent, NeverReconnects,
+	NoSilenceLimit, DiskErrorEnds, NeedsDNS, ServesUnready, RelayWaits, ReadsAll, AnyFormat,
 	NoTimeFloor, FloorFollows, FloorForgotten, NeverYields, NoKeysAhead, KeyForAnyDay, AnyClock,
 	ExpiryUnchecked, InactiveSigns, DenialsIgnored, MinterUnchecked, KeysByTimer, CacheByKeyID, AnyFileMode, KEKUnchecked,
-	NoPanicBarrier, NoSizeLimit, AcceptErrorEnds}
+	NoPanicBarrier, NoSizeLimit, AcceptErrorEnds, WaitsForSlow, AnyDocument, LeavesOut, RecursiveMatch}
 
 // Simulated lists those that the simulator has to find.
 var Simulated = []Bug{ForgetsCallIDs, NoHeadCompare, CommitTimeBack, NoBound, BelievesBatches, NotDurable, FloorFollows, NeverReconnects, NoWait,

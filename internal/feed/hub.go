@@ -252,6 +252,9 @@ func (h *Hub) pump(ctx context.Context, node string, at uint64, send sender) err
 				return err
 			}
 			at = max(at, b.Last)
+			if failpoint.On(failpoint.LockStep) {
+				h.taken(ctx, node, at)
+			}
 		}
 		if more {
 			continue

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -11,8 +12,8 @@ import (
 )
 
 // keeping sends without ever waiting: what is not taken is kept, a copy for each
-// follower. No release build calls it, nor held: they are bugs that fault tests
-// have to find.
+// follower. No release build calls it, or what is below: they are bugs that fault
+// tests have to find.
 func keeping(ctx context.Context, stream grpc.BidiStreamingServer[peerpb.Up, peerpb.Down]) sender {
 	var mu sync.Mutex
 	var kept []*peerpb.Down
@@ -55,5 +56,22 @@ func (h *Hub) held(send sender) sender {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		return send(m)
+	}
+}
+
+// taken waits until a follower has acknowledged an index.
+func (h *Hub) taken(ctx context.Context, node string, index uint64) {
+	for ctx.Err() == nil {
+		h.mu.Lock()
+		m := h.set.members[node]
+		done := m == nil || m.acked >= index
+		h.mu.Unlock()
+		if done {
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Millisecond):
+		}
 	}
 }

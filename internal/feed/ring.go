@@ -114,7 +114,7 @@ func Snapshot(v *view.View, send func(*peerpb.Down) error) error {
 		}
 		part.Entries = append(part.Entries, &peerpb.Entry{Key: string(e.Key), Value: value})
 		if size += len(value) + len(e.Key); size >= partBytes {
-			failed = send(&peerpb.Down{Frame: &peerpb.Down_Part{Part: part}})
+			failed = send(&peerpb.Down{Frame: &peerpb.Down_Part{Part: troubledPart(part)}})
 			part, size = &peerpb.SnapshotPart{}, 0
 		}
 		return failed == nil
@@ -123,5 +123,5 @@ func Snapshot(v *view.View, send func(*peerpb.Down) error) error {
 		return failed
 	}
 	part.Last = true
-	return send(&peerpb.Down{Frame: &peerpb.Down_Part{Part: part}})
+	return send(&peerpb.Down{Frame: &peerpb.Down_Part{Part: troubledPart(part)}})
 }

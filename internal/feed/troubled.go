@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/holdfast-iam/holdfast/internal/failpoint"
+	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
 )
 
@@ -37,6 +38,22 @@ func troubled(list []Commit) []Commit {
 		}
 	}
 	return list
+}
+
+// troubledPart is what a follower gets of a part of a snapshot.
+func troubledPart(p *peerpb.SnapshotPart) *peerpb.SnapshotPart {
+	n := len(p.Entries)
+	switch {
+	case !failpoint.Built || n == 0:
+	case failpoint.Wrong(failpoint.FeedCuts):
+		p.Entries = p.Entries[:n/2]
+	case failpoint.Wrong(failpoint.FeedCorrupts):
+		e := p.Entries[n/2]
+		value := bytes.Clone(e.Value)
+		value[len(value)/2] ^= 1
+		p.Entries[n/2] = &peerpb.Entry{Key: e.Key, Value: value}
+	}
+	return p
 }
 
 func third(c Commit) bool { return c.Last%3 == 0 }

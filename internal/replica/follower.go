@@ -314,7 +314,7 @@ func (f *Follower) part(p *peerpb.SnapshotPart, from *incoming) ([]any, error) {
 			}
 		}
 	}, 2)}
-	if err := record.VerifyState(v, &v.Head, v.Digest(), f.root); err != nil {
+	if err := record.VerifyState(v, &v.Head, v.Digest(), f.root); err != nil && !failpoint.On(failpoint.BelievesWhole) {
 		return nil, err
 	}
 	if err := f.goes(v); err != nil {
@@ -452,7 +452,7 @@ func advance(v *view.View, text []byte) (*view.View, error) {
 		return nil, errOther
 	case b.Head.Index <= v.Head.Index:
 		return nil, errOld
-	case b.Head.Format > record.Format:
+	case b.Head.Format > record.Format && !failpoint.On(failpoint.AnyFormat):
 		return nil, fmt.Errorf("replica: the batch has format %d, this build reads %d: upgrade this node", b.Head.Format, record.Format)
 	}
 	records, err := b.Open(v.Head.Index, v.Head.Chain)
@@ -464,6 +464,11 @@ func advance(v *view.View, text []byte) (*view.View, error) {
 	}
 	p := v.Begin()
 	for _, rec := range records {
+		if failpoint.On(failpoint.ReadsAll) {
+			if err := readAll(rec.Changes); err != nil {
+				return nil, err
+			}
+		}
 		p.Apply(rec.Changes)
 	}
 	next := &view.View{State: p.State(), Head: b.Head}

@@ -98,7 +98,7 @@ func (r *Replica) Open() error {
 	if err != nil {
 		return err
 	}
-	lost := r.marked()
+	lost := r.marked() && !failpoint.On(failpoint.ForgetsLoss)
 	if lost {
 		r.Log.Error("this node had a disk copy and has it no more: it serves again when the control plane has told it how far the log is, or under a new identity")
 		if err := r.refetch(refetching); err != nil {

@@ -24,6 +24,8 @@ import (
 // readers are faults of who reads the feed, and of whom it is read from.
 var readers = []scenario{
 	{id: "N11", name: "sixty readers of the feed are slow, or read nothing", shape: two, bugs: bugs(failpoint.KeepsForSlow, failpoint.SendsLocked), long: true, do: slowReaders},
+	{id: "N12", name: "what the nodes of a Region tell one that is cut off comes twice, in another order, in part, changed or cut", shape: zones, bugs: bugs(failpoint.OldBreaks, failpoint.BelievesBatches), long: true, tools: firewall, do: badPeers},
+	{id: "F17", name: "a node without a copy finds a peer that is behind, and then peers that lie", shape: zones, bugs: bugs(failpoint.ForgetsLoss, failpoint.BelievesWhole), long: true, tools: firewall, do: badStart},
 }
 
 // follow opens a stream of the feed in a Region node's name.
@@ -78,7 +80,7 @@ func slowReaders(s *run) {
 	})
 	for n, stream := range idle {
 		took, err := drain(stream)
-		s.check(status.Code(err) == codes.ResourceExhausted, "slow reader %d is told %v after %d messages", n, err, took)
+		s.must(status.Code(err) == codes.ResourceExhausted, "slow reader %d is told %v after %d messages", n, err, took)
 	}
 	s.check(s.lost() == lost, "somebody else lost the stream")
 	s.made(s.admin, "iam", "DeleteRolePolicy", "RoleName", s.cast.Name, "PolicyName", "n11")
@@ -114,4 +116,122 @@ func (s *run) resident(node string) int {
 	_, err = fmt.Sscan(string(b), &size, &pages)
 	s.must(err == nil, "%v", err)
 	return pages * os.Getpagesize()
+}
+
+// badPeers has a node live by its peers alone, which serve the feed badly. What it
+// serves is a state that was, at each index, and in the end the newest.
+func badPeers(s *run) {
+	const node = "us-east-1b"
+	peers := []string{"us-east-1a", "us-east-1c"}
+	defer s.compared()()
+	for _, t := range []failpoint.Trouble{failpoint.FeedDuplicates, failpoint.FeedReorders, failpoint.FeedDrops, failpoint.FeedCorrupts, failpoint.FeedCuts} {
+		heal := s.cut(&drill.Cut{Nodes: []string{node}, From: s.ControlNodes()})
+		s.until("it follows nobody", 20*time.Second, func() bool { n := s.Look(s.ctx)[node]; return n != nil && !n.Connected })
+		s.onAll("trouble "+string(t), peers...)
+		s.under(&drill.Load{Rate: 20, Retries: 1, Timeout: 10 * time.Second}, func() {
+			for range 30 { // one after the other: each is a batch
+				s.tagged("n12")
+			}
+			if t == failpoint.FeedDuplicates { // no reason to stop
+				s.level(node, peers[0], 10*time.Second)
+			}
+			s.off("trouble ")
+			s.tagged("n12")
+			s.level(node, peers[0], 75*time.Second) // it leaves a peer aside that lied, for longer each time
+		})
+		heal()
+		s.converge(30 * time.Second)
+	}
+}
+
+// tagged makes one change through a control-plane node, whichever takes it.
+func (s *run) tagged(key string) {
+	n := 0
+	s.until("a change made", patience, func() bool {
+		n++
+		a := s.callAt(s.controlClient(n%len(s.ControlNodes())), s.admin, "iam", "TagUser", "UserName", s.cast.Name, "Tags.member.1.Key", key, "Tags.member.1.Value", fmt.Sprint(time.Now().UnixNano()))
+		return a.Status == 200
+	})
+}
+
+// level waits until a node has what another has now.
+func (s *run) level(node, other string, within time.Duration) {
+	was := s.Look(s.ctx)[other]
+	s.must(was != nil, "%s does not answer", other)
+	s.until(node+" level with "+other, within, func() bool { n := s.Look(s.ctx)[node]; return n != nil && n.Index >= was.Index })
+}
+
+// compared looks at all nodes until it is told otherwise: two that are at one index
+// have one state.
+func (s *run) compared() (end func()) {
+	ctx, cancel := context.WithCancel(s.ctx)
+	states, ended := map[string]string{}, make(chan struct{})
+	go func() {
+		defer close(ended)
+		for ctx.Err() == nil {
+			for node, n := range s.Look(ctx) {
+				if known := states[n.Revision]; known != "" && known != n.Digest {
+					s.check(false, "at %s %s has a state that nobody else has", n.Revision, node)
+					return
+				}
+				states[n.Revision] = n.Digest
+			}
+			s.pass(150 * time.Millisecond)
+		}
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
+// badStart has a node lose its copy while the control plane is away and its only
+// peer is behind what it had served; and then start like a new one, with two peers
+// that send another state than they have.
+func badStart(s *run) {
+	const node = "us-east-1c"
+	heal := s.cut(&drill.Cut{Nodes: []string{"us-east-1a"}, From: append(s.ControlNodes(), "us-east-1b", node)})
+	s.until("us-east-1a follows nobody", 20*time.Second, func() bool { n := s.Look(s.ctx)["us-east-1a"]; return n != nil && !n.Connected })
+	for range 5 {
+		s.tag(s.controlClient(0), "f17")
+	}
+	s.level(node, s.ControlNodes()[0], 20*time.Second)
+	was := s.Look(s.ctx)[node]
+	thaw := s.freeze(append(s.ControlNodes(), "us-east-1b")...)
+	s.bare(node, "replica")
+	heal()
+	for begun := time.Now(); time.Since(begun) < 5*time.Second; s.pass(150 * time.Millisecond) {
+		now := s.Look(s.ctx)[node]
+		s.must(now == nil || now.Index == 0 || now.Index >= was.Index, "%s serves what a peer has, an older state than it served before", node)
+	}
+	thaw()
+	s.converge(patience)
+
+	heal = s.cut(&drill.Cut{Nodes: []string{node}, From: s.ControlNodes()})
+	s.onAll("trouble "+string(failpoint.FeedCorrupts), "us-east-1a", "us-east-1b")
+	defer s.compared()()
+	s.bare(node, "replica", "served")
+	s.under(&drill.Load{Retries: 1}, func() {
+		for begun := time.Now(); time.Since(begun) < 5*time.Second; s.pass(150 * time.Millisecond) {
+			now := s.Look(s.ctx)[node]
+			s.must(now == nil || now.Index == 0, "%s serves what peers that lie have sent", node)
+		}
+		s.off("trouble ")
+		s.level(node, "us-east-1a", startPatience) // from a peer still
+	})
+	heal()
+	s.converge(30 * time.Second)
+}
+
+// bare ends a node, takes files of its directory away and has it start.
+func (s *run) bare(node string, names ...string) {
+	before := s.Pids(node)
+	thaw := s.freeze(node) // it writes nothing between
+	for _, name := range names {
+		err := os.RemoveAll(filepath.Join(s.Layout.Node(node), name))
+		s.must(err == nil, "%v", err)
+	}
+	s.must(s.Kill(node) == nil, "kill")
+	thaw()
+	s.replaced(before)
 }

@@ -54,6 +54,21 @@ var stores = []scenario{
 		})
 		s.off("trouble ")
 	}},
+	{id: "S4", name: "the store is compacted while its nodes start and a Region node fetches all", shape: zones, bugs: bugs(failpoint.CompactionEnds), long: true, do: func(s *run) {
+		s.ledger(func(l *drill.Ledger) {
+			s.acked(l, 10)
+			s.onAll("trouble "+string(failpoint.StoreCompacts), s.ControlNodes()...)
+			s.bare("us-east-1c", "replica")
+			for _, node := range s.ControlNodes() {
+				s.kill(node)
+				started := s.Pid(node)
+				s.until(node+" has read the state", patience, func() bool { n := s.Look(s.ctx)[node]; return n != nil && n.Ready })
+				s.acked(l, 10)
+				s.check(s.Pid(node) == started, "%s did not start at once", node)
+			}
+			s.off("trouble ")
+		})
+	}},
 	{id: "R8", name: "requests are of hostile sizes", shape: one, bugs: bugs(failpoint.NoSizeLimit), do: func(s *run) {
 		before := s.Pids(s.nodes()...)
 		var many []string

@@ -104,8 +104,8 @@ func (e *Etcd) Head(ctx context.Context) ([]byte, error) {
 // State implements KV. What compaction took away meanwhile is read anew.
 func (e *Etcd) State(ctx context.Context, yield func(record.Key, []byte) bool) ([]byte, error) {
 	for try := 1; ; try++ {
-		head, records, err := e.state(ctx)
-		if errors.Is(err, rpctypes.ErrCompacted) && try < stateTries {
+		head, records, err := e.state(ctx, try)
+		if errors.Is(err, rpctypes.ErrCompacted) && try < stateTries && !failpoint.On(failpoint.CompactionEnds) {
 			continue
 		}
 		if err != nil {
@@ -126,10 +126,14 @@ type keyed struct {
 }
 
 // state reads head and records at one revision of the store.
-func (e *Etcd) state(ctx context.Context) (head []byte, records []keyed, err error) {
+func (e *Etcd) state(ctx context.Context, try int) (head []byte, records []keyed, err error) {
 	resp, err := e.client.Get(ctx, keyHead)
 	if err != nil || len(resp.Kvs) == 0 {
 		return nil, nil, err
+	}
+	if try == 1 && failpoint.Wrong(failpoint.StoreCompacts) {
+		failpoint.Stall(failpoint.StoreCompacts) // somebody writes meanwhile
+		_ = e.Forget(ctx, 0)
 	}
 	err = e.pages(ctx, prefixRec, prefixRec, resp.Header.Revision, func(key string, value []byte) bool {
 		records = append(records, keyed{record.Key(key[len(prefixRec):]), value})
