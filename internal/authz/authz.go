@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/authn"
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/fault"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/policy"
@@ -81,6 +82,9 @@ func (z *Authorizer) Compiled(text string) *policy.Policy {
 		return p.(*policy.Policy)
 	}
 	d, err := policy.Parse([]byte(text))
+	if err != nil && failpoint.On(failpoint.LeavesOut) {
+		return nothing()
+	}
 	if err != nil {
 		return denyAll
 	}
@@ -129,6 +133,9 @@ func (z *Authorizer) Decide(r record.Reader, q *Question) policy.Decision {
 	a := assemblies.Get().(*assembly)
 	defer a.giveBack()
 	if !z.assemble(r, q, a) {
+		return policy.Decision{}
+	}
+	if failpoint.On(failpoint.RecursiveMatch) && q.Caller != nil && !triedFirst(q.Caller.Form.Role, q.Resource) {
 		return policy.Decision{}
 	}
 	return policy.Evaluate(&a.policies, &a.request)

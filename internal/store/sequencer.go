@@ -330,6 +330,9 @@ func (s *Sequencer) apply(f *flight, pending *view.Pending, c *Call, index uint6
 		f.idle = append(f.idle, Answer{c, Outcome{Err: err, View: s.view}})
 		return record.Logged{}, false
 	}
+	if failpoint.Wrong(failpoint.WritesLater) {
+		writeLater(fork)
+	}
 	changes := fork.Changes()
 	if touchesNodes(changes) && !record.MaySign(fork, s.Node) { // nobody could believe the head of that state
 		f.idle = append(f.idle, Answer{c, Outcome{Err: ErrOut, View: s.view}})
@@ -339,6 +342,9 @@ func (s *Sequencer) apply(f *flight, pending *view.Pending, c *Call, index uint6
 	if err := readable(fork, changes, f.format, format); err != nil {
 		f.idle = append(f.idle, Answer{c, Outcome{Err: err, View: s.view}})
 		return record.Logged{}, false
+	}
+	if failpoint.Wrong(failpoint.LaterFormat) {
+		format = record.Format + 1
 	}
 	f.retires = retires(changes, fork)
 	f.ops += len(changes)
