@@ -10,14 +10,25 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 )
 
+// handshakeTimeout is how long a connection may take until calls can come on it:
+// as long as a request's headers. gRPC's own two minutes let a stranger hold one
+// for nothing.
+const handshakeTimeout = 5 * time.Second
+
 // grpcOptions are what every gRPC server of a node is made with: one call's
-// panic is no other's (lesson L39: a library would end the process), headers
-// have a limit, and a call that takes no stream is in the log.
+// panic is no other's (lesson L39: a library would end the process), handshakes and
+// headers have a limit, and a call that takes no stream is in the log.
 func grpcOptions(log *slog.Logger, observe func(service, operation, code string, status int, took time.Duration)) []grpc.ServerOption {
 	ended := callEnded(log, observe)
-	return []grpc.ServerOption{grpc.MaxHeaderListSize(16 << 10),
+	patience := handshakeTimeout
+	if failpoint.On(failpoint.WaitsForSlow) {
+		patience = 2 * time.Minute
+	}
+	return []grpc.ServerOption{grpc.MaxHeaderListSize(16 << 10), grpc.ConnectionTimeout(patience),
 		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (out any, err error) {
 			begun := clock()
 			defer func() { ended(info.FullMethod, begun, err) }()

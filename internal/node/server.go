@@ -14,6 +14,7 @@ import (
 
 	"github.com/holdfast-iam/holdfast/internal/admission"
 	"github.com/holdfast-iam/holdfast/internal/config"
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/front"
 )
 
@@ -55,6 +56,9 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, tlsConfig *t
 	l = &telling{Listener: l, log: log}
 	var arrived arrivals
 	s.ConnState = arrived.note
+	if failpoint.On(failpoint.WaitsForSlow) {
+		s.ReadHeaderTimeout, s.ReadTimeout = 0, 0
+	}
 	done := make(chan error, 1)
 	go func() {
 		if tlsConfig != nil {
