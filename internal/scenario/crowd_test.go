@@ -41,7 +41,7 @@ func held(s *run) {
 			for k.gone.Load() < int64(k.n) && time.Since(begun) < 30*time.Second {
 				s.pass(50 * time.Millisecond)
 			}
-			s.check(k.gone.Load() == int64(k.n), "%d of %d that %s were hung up on", k.gone.Load(), k.n, k.what)
+			s.must(k.gone.Load() == int64(k.n), "%d of %d that %s were hung up on", k.gone.Load(), k.n, k.what)
 		}
 	})
 	s.until("their descriptors given back", 20*time.Second, func() bool { return s.files("us-east-1a")+s.files("control") < before+100 })
