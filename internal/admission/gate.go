@@ -14,6 +14,7 @@ import (
 type Gate struct {
 	slots int32
 	now   func() time.Time
+	yield func() // runtime.Gosched
 	seed  maphash.Seed // a stranger cannot choose with whom he shares a bucket
 	// Waited is told how long a request waited for its slot; nil: nobody is.
 	Waited func(Class, time.Duration)
@@ -32,7 +33,7 @@ type Gate struct {
 
 // NewGate makes a gate. Requests beyond its slots wait within the limits.
 func NewGate(slots int, l Limits, now func() time.Time) *Gate {
-	return &Gate{slots: int32(slots), now: now, seed: maphash.MakeSeed(), machine: NewMachine(l), places: map[uint64]chan any{}}
+	return &Gate{slots: int32(slots), now: now, yield: runtime.Gosched, seed: maphash.MakeSeed(), machine: NewMachine(l), places: map[uint64]chan any{}}
 }
 
 // Place is a request's slot, from Enter until Leave. A nil Place is none.
@@ -84,7 +85,7 @@ const worthIt = time.Millisecond
 // them, in the runtime's queue, first come first served.
 func (g *Gate) giveWay(class Class) {
 	if time.Duration(g.took[class].Load()) >= worthIt {
-		runtime.Gosched()
+		g.yield()
 	}
 }
 
