@@ -14,7 +14,7 @@ import (
 type Gate struct {
 	slots int32
 	now   func() time.Time
-	yield func() // runtime.Gosched
+	yield func()       // runtime.Gosched
 	seed  maphash.Seed // a stranger cannot choose with whom he shares a bucket
 	// Waited is told how long a request waited for its slot; nil: nobody is.
 	Waited func(Class, time.Duration)
