@@ -65,6 +65,7 @@ const (
 	SlowApply      Trouble = "slow-apply"      // a node takes 800 ms longer for each batch: more than it is waited for
 	AuditFails     Trouble = "audit-fails"     // the audit cannot be written
 	Panics         Trouble = "panics"          // every tenth request
+	OlderBuild     Trouble = "older-build"     // a node says that it reads the format before this one
 	WatchSilent    Trouble = "watch-silent"    // the store's watch tells nothing more
 	StoreCompacts  Trouble = "store-compacts"  // the store's history is compacted while a node reads its state
 	WritesLater    Trouble = "writes-later"    // what is marked is written as a later release might write it
@@ -89,6 +90,9 @@ const (
 	AuditGivesUp    Bug = "audit-gives-up"    // what cannot be written to the audit is left out
 	CommitTimeBack  Bug = "commit-time-back"  // commit times follow the clock, also back
 	RepairsStore    Bug = "repairs-store"     // a store that cannot be opened is begun anew
+	AnyMember       Bug = "any-member"        // members of the store do not ask for certificates
+	FencedSigns     Bug = "fenced-signs"      // a fenced node's key still signs heads
+	NoFormatGate    Bug = "no-format-gate"    // what a node in force does not read is written all the same
 	TrustsWatch     Bug = "trusts-watch"      // a read is answered from what the store's watch has told
 	CompactionEnds  Bug = "compaction-ends"   // a node does not start whose read of the state was overtaken by a compaction
 	AlarmStays      Bug = "alarm-stays"       // nobody takes back the store's alarm that it was full
@@ -103,6 +107,7 @@ const (
 	KeepsForSlow  Bug = "keeps-for-slow" // what a follower has not read is kept for it, however much
 	SendsLocked   Bug = "sends-locked"   // the feed is held while one follower reads
 	LockStep      Bug = "lock-step"      // a batch is sent when the one before it is acknowledged
+	AnyHistory    Bug = "any-history"    // a follower of another history is sent a snapshot
 
 	// The replica.
 	BelievesBatches Bug = "believes-batches"  // neither lineage nor chain, signature or digest is checked
@@ -173,8 +178,8 @@ const (
 )
 
 // Bugs lists them.
-var Bugs = []Bug{AckBeforeCommit, ForgetsCallIDs, NoHeadCompare, NoFsync, NoFloor, NoRecheck, ReadsNeedQuorum, AuditForgets, AuditGivesUp, CommitTimeBack, RepairsStore, TrustsWatch, AlarmStays, CompactionEnds,
-	NoWait, NoBound, NeverLeaves, FencedFollow, ResumesAnyway, AnyPeer, KeepsForSlow, SendsLocked, LockStep,
+var Bugs = []Bug{AckBeforeCommit, ForgetsCallIDs, NoHeadCompare, NoFsync, NoFloor, NoRecheck, ReadsNeedQuorum, AuditForgets, AuditGivesUp, CommitTimeBack, RepairsStore, TrustsWatch, AlarmStays, CompactionEnds, AnyMember, FencedSigns, NoFormatGate,
+	NoWait, NoBound, NeverLeaves, FencedFollow, ResumesAnyway, AnyPeer, KeepsForSlow, SendsLocked, LockStep, AnyHistory,
 	BelievesBatches, BelievesWhole, ForgetsLoss, OldBreaks, SkipsBatches, NotDurable, NotSynced, TrustsDisk, DamagedEnds, NeedsWholeLog, NeedsControl, StopsWhenSilent, NeverReconnects,
 	NoSilenceLimit, DiskErrorEnds, NeedsDNS, ServesUnready, RelayWaits, ReadsAll, AnyFormat,
 	NoTimeFloor, FloorFollows, FloorForgotten, NeverYields, NoKeysAhead, KeyForAnyDay, AnyClock,

@@ -39,6 +39,9 @@ type Hub struct {
 	Heartbeat func(context.Context) (*record.Beat, error)
 	// Refresh has this node see the newest head; nil: it is the only one.
 	Refresh func(context.Context)
+	// Continues says why this node's log does not continue what a follower of its
+	// lineage holds, as far as that is kept; nil: it always does.
+	Continues func(context.Context, *peerpb.Hello) error
 	// Lineages is what this node does about other lineages than its own.
 	Lineages Successions
 
@@ -217,6 +220,11 @@ func (h *Hub) greet(ctx context.Context, hello *peerpb.Hello, send sender) (uint
 		return 0, errSnapshots
 	}
 	defer h.full.give()
+	if hello.Lineage == v.Head.Lineage && h.Continues != nil && !failpoint.On(failpoint.AnyHistory) {
+		if err := h.Continues(ctx, hello); err != nil { // the index alone says nothing: an old store's grows, too
+			return 0, err
+		}
+	}
 	return v.Head.Index, Snapshot(v, send)
 }
 

@@ -70,8 +70,8 @@ func (r *Ring) Resumes(hello *peerpb.Hello) bool {
 		return false
 	case failpoint.On(failpoint.ResumesAnyway):
 		return true
-	case hello.Index == head.Index && string(hello.Chain) == string(head.Chain[:]):
-		return true
+	case hello.Index == head.Index:
+		return string(hello.Chain) == string(head.Chain[:])
 	}
 	return len(r.commits) > 0 && hello.Index > 0 && hello.Index+1 >= r.commits[0].First
 }

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/holdfast-iam/holdfast/internal/config"
+	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/peer"
 	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -38,11 +39,11 @@ func announce(ctx context.Context, id, address string, current func() *view.View
 		case errors.Is(err, record.ErrNotFound): // it is one by its ticket so far
 			err = nil
 		case err != nil:
-		case n.Format != record.Format: // by itself: an older control plane refuses a Region node's address
-			err = tell(ctx, &peerpb.AnnounceRequest{Format: record.Format})
+		case n.Format != reads(): // by itself: an older control plane refuses a Region node's address
+			err = tell(ctx, &peerpb.AnnounceRequest{Format: int32(reads())})
 		case moved:
 			told = clock()
-			err = tell(ctx, &peerpb.AnnounceRequest{Format: record.Format, Address: address})
+			err = tell(ctx, &peerpb.AnnounceRequest{Format: int32(reads()), Address: address})
 		}
 		if err != nil && ctx.Err() == nil {
 			failed(err)
@@ -50,6 +51,14 @@ func announce(ctx context.Context, id, address string, current func() *view.View
 		sleep(ctx, announceEach)
 	}
 	return nil
+}
+
+// reads is the format that this build reads.
+func reads() int {
+	if failpoint.Wrong(failpoint.OlderBuild) {
+		return record.Format - 1
+	}
+	return record.Format
 }
 
 // addressOf is where a node said that it is reached; "": nowhere.

@@ -176,7 +176,7 @@ func (c *Control) openStore(ctx context.Context) (*store.Etcd, error) {
 		return nil, err
 	}
 	c.store = kv
-	c.hub = &feed.Hub{Now: clock, Heartbeat: c.heartbeat, Refresh: c.refresh, Lineages: feed.Successions{Succeeded: c.succeeded, HandUp: c.handUp}}
+	c.hub = &feed.Hub{Now: clock, Heartbeat: c.heartbeat, Refresh: c.refresh, Continues: c.continues, Lineages: feed.Successions{Succeeded: c.succeeded, HandUp: c.handUp}}
 	floor := c.Config.FloorBytes
 	if floor == 0 {
 		floor = defaultFloor

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,9 +12,13 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/holdfast-iam/holdfast/internal/fault"
 	"github.com/holdfast-iam/holdfast/internal/lineage"
 	"github.com/holdfast-iam/holdfast/internal/local"
+	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/replica"
 	"github.com/holdfast-iam/holdfast/internal/store"
@@ -352,4 +357,22 @@ func pinnedBy(s *record.Successor, name string, key []byte) bool {
 		}
 	}
 	return false
+}
+
+// continues says why this node's log does not continue what a follower of its
+// lineage holds. A store that was put back, or copied, has other commits from
+// there on under the same indexes: nobody follows it without the root's word.
+func (c *Control) continues(ctx context.Context, hello *peerpb.Hello) error {
+	kept, err := c.writer.ReadLog(ctx, hello.Index, 1)
+	if err != nil {
+		return status.Error(codes.Unavailable, err.Error())
+	}
+	if len(kept) == 0 || kept[0].Head.Index-uint64(len(kept[0].Records)) >= hello.Index {
+		return nil // trimmed: it is not known any more
+	}
+	if h := kept[0].Head; h.Index != hello.Index || !bytes.Equal(h.Chain[:], hello.Chain) {
+		c.Log.Error("a follower has another history: this store is an old one, or a copy", "index", hello.Index)
+		return status.Error(codes.FailedPrecondition, "this node's log is not that of what its follower holds: its store is an old one, or a copy")
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -121,4 +122,32 @@ func readPair(certFile, keyFile string) (*x509.Certificate, *ecdsa.PrivateKey, e
 		return nil, nil, fmt.Errorf("store: %s is no ECDSA key", keyFile)
 	}
 	return cert, key, nil
+}
+
+// proven says why other members would not take this one's certificate. A member
+// that they refuse has no majority, and never learns the reason. Its end is left
+// out: others say so, and a node's clock may be wrong.
+func (c *MemberConfig) proven() error {
+	own, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+	if err != nil {
+		return fmt.Errorf("store: the member's certificate in %s and its key in %s: %w", c.Cert, c.Key, err)
+	}
+	authority, err := os.ReadFile(c.CA)
+	if err != nil {
+		return fmt.Errorf("store: the authority of the members' certificates: %w", err)
+	}
+	roots, between := x509.NewCertPool(), x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(authority) {
+		return fmt.Errorf("store: %s holds no certificate of an authority", c.CA)
+	}
+	for _, der := range own.Certificate[1:] {
+		if cert, err := x509.ParseCertificate(der); err == nil {
+			between.AddCert(cert)
+		}
+	}
+	_, err = own.Leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: own.Leaf.NotBefore, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	if err != nil {
+		return fmt.Errorf("store: the authority in %s did not issue the member's certificate in %s: the other members refuse it (%w)", c.CA, c.Cert, err)
+	}
+	return nil
 }

