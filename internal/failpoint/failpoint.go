@@ -91,7 +91,7 @@ const (
 	CommitTimeBack  Bug = "commit-time-back"  // commit times follow the clock, also back
 	RepairsStore    Bug = "repairs-store"     // a store that cannot be opened is begun anew
 	AnyMember       Bug = "any-member"        // members of the store do not ask for certificates
-	FencedSigns     Bug = "fenced-signs"      // a fenced node's key still signs heads
+	FencedSigns     Bug = "fenced-signs"      // a fenced node goes on, and signs heads
 	NoFormatGate    Bug = "no-format-gate"    // what a node in force does not read is written all the same
 	TrustsWatch     Bug = "trusts-watch"      // a read is answered from what the store's watch has told
 	CompactionEnds  Bug = "compaction-ends"   // a node does not start whose read of the state was overtaken by a compaction

@@ -6,8 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-
-	"github.com/holdfast-iam/holdfast/internal/failpoint"
 )
 
 // Domains keep a signature of one kind from meaning anything elsewhere.
@@ -76,7 +74,7 @@ func VerifyBeat(r Reader, b *Beat) error { return verifyHead(r, b.Node, b.Index,
 // node.
 func MaySign(r Reader, node string) bool {
 	n, err := Get(r, Nodes, None, node)
-	return err == nil && n.Role == ControlNode && (!n.Fenced || failpoint.On(failpoint.FencedSigns))
+	return err == nil && n.Role == ControlNode && !n.Fenced
 }
 
 func verifyHead(r Reader, node string, index uint64, signed func(ed25519.PublicKey) bool) error {
@@ -84,7 +82,7 @@ func verifyHead(r Reader, node string, index uint64, signed func(ed25519.PublicK
 	if err != nil {
 		return fmt.Errorf("record: the head at index %d is of the unknown node %q", index, node)
 	}
-	if n.Role != ControlNode || n.Fenced && !failpoint.On(failpoint.FencedSigns) {
+	if n.Role != ControlNode || n.Fenced {
 		return fmt.Errorf("record: the head at index %d is of node %s, which may not sign it", index, n.ID)
 	}
 	if !signed(n.Head) {

@@ -489,7 +489,7 @@ func (s *Sequencer) caught(e Caught) []any {
 		switch {
 		case next.Terms(record.SuccessorByEpoch.Name) > 0 && record.Retired(next) != nil && !failpoint.On(failpoint.NeverRetires):
 			return append(out, Stop{ErrSucceeded})
-		case !record.MaySign(next, s.Node):
+		case !record.MaySign(next, s.Node) && !failpoint.On(failpoint.FencedSigns):
 			return append(out, Stop{ErrOut})
 		}
 	}
