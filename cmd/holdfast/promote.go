@@ -76,6 +76,11 @@ func (s *succession) run(cmd *cobra.Command) error {
 	if err != nil {
 		return usage(err)
 	}
+	done, err := layout.Promoting()
+	if err != nil {
+		return usage(err)
+	}
+	defer done()
 	p, err := s.plan(layout, root)
 	if err != nil {
 		return err

@@ -102,6 +102,19 @@ func (l Layout) Held() bool {
 	return errors.Is(err, fileutil.ErrLocked)
 }
 
+// Promoting takes the directory for a promotion, which is one at a time: two at once
+// would sign two successors of one epoch. An error says so.
+func (l Layout) Promoting() (done func(), err error) {
+	lock, err := fileutil.TryLockFile(filepath.Join(l.Dir, "promotion.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, fileutil.ErrLocked) {
+		return nil, fmt.Errorf("another promotion or restore of %s is under way", l.Dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot lock %s: %w", l.Dir, err)
+	}
+	return func() { _ = lock.Close() }, nil // the lock ends with the process all the same
+}
+
 // firstStart makes the deployment. The marker is written last.
 func (u *Up) firstStart() (*Marker, error) {
 	if err := os.WriteFile(u.Layout.begun(), nil, 0o600); err != nil {
