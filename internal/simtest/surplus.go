@@ -216,11 +216,13 @@ func (r *region) goesOver(v *view.View) {
 		w.fail("Successor: %s goes back from %s to %s", r.id, old.lineage, now.lineage)
 		return
 	}
-	if from, _ := now.fork.known.Common(old.lineage, now.lineage); r.served > from {
+	from, _ := now.fork.known.Common(old.lineage, now.lineage)
+	if r.served > from {
 		w.seen["node that goes over with surplus"]++
 	}
 	for _, d := range old.history.gone {
-		if d.holds(r.served) && !refused(v, d.key) {
+		anew := d.again > 0 && d.again <= from // in the history that both have
+		if d.holds(r.served) && !anew && !refused(v, d.key) {
 			w.fail("Revoked: %s admits %s again in %s, which it refused at %d of %s", r.id, d.key, now.lineage, d.index, old.lineage)
 		}
 	}
