@@ -76,14 +76,9 @@ func decideWhile(rate int, length time.Duration) (took []time.Duration, refused 
 	if err != nil {
 		return nil, 0, err
 	}
-	defer f.writer.close()
-	defer f.server.Stop()
-	ctx, cancel := context.WithCancel(context.Background())
-	var all sync.WaitGroup
-	defer all.Wait()
-	defer cancel()
-	all.Go(func() { _ = f.hub.Run(ctx) }) // ends with ctx
-	r, err := f.follow(ctx, &all, 0, filepath.Join(dir, "copy"))
+	ctx, all, end := f.run()
+	defer end()
+	r, err := f.follow(ctx, all, 0, filepath.Join(dir, "copy"))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -92,7 +87,8 @@ func decideWhile(rate int, length time.Duration) (took []time.Duration, refused 
 	}
 	d := &decider{view: r.View(), verifier: &authn.Verifier{Ring: f.world.ring, Region: region, Hot: new(view.Ring)}, authorizer: &authz.Authorizer{}, now: f.world.now}
 	d.each(list)(len(list)) // everybody has been here before
-	all.Go(func() {
+	var asking sync.WaitGroup
+	asking.Go(func() {
 		begun := time.Now()
 		for i := range int(length.Seconds() * askedEach) {
 			time.Sleep(time.Until(begun.Add(time.Duration(i) * time.Second / askedEach)))
@@ -101,13 +97,11 @@ func decideWhile(rate int, length time.Duration) (took []time.Duration, refused 
 			d.decide(&list[i%len(list)], d.verifier)
 			took = append(took, time.Since(from))
 		}
-		cancel()
 	})
 	if rate > 0 {
 		err = f.write(rate, length, 0)
 	}
-	<-ctx.Done()
-	all.Wait()
+	asking.Wait()
 	return took, f.refused, err
 }
 

@@ -108,15 +108,10 @@ func fan(followers, rate int, length time.Duration, memory bool) (lags []time.Du
 	if err != nil {
 		return nil, heap, 0, err
 	}
-	defer f.writer.close()
-	defer f.server.Stop()
-	ctx, cancel := context.WithCancel(context.Background())
-	var all sync.WaitGroup
-	defer all.Wait()
-	defer cancel()
-	all.Go(func() { _ = f.hub.Run(ctx) }) // ends with ctx
+	ctx, all, end := f.run()
+	defer end()
 	for i := range followers {
-		if _, err := f.follow(ctx, &all, i, filepath.Join(copies, fmt.Sprint("copy", i))); err != nil {
+		if _, err := f.follow(ctx, all, i, filepath.Join(copies, fmt.Sprint("copy", i))); err != nil {
 			return nil, heap, 0, err
 		}
 	}
@@ -139,6 +134,19 @@ func fan(followers, rate int, length time.Duration, memory bool) (lags []time.Du
 	}
 	slices.Sort(lags)
 	return lags, heap, f.refused, nil
+}
+
+// run has the hub serve. What all holds ends with ctx, which end ends, and waits.
+func (f *fanned) run() (ctx context.Context, all *sync.WaitGroup, end func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	all = new(sync.WaitGroup)
+	all.Go(func() { _ = f.hub.Run(ctx) })
+	return ctx, all, func() {
+		cancel()
+		all.Wait()
+		f.server.Stop()
+		f.writer.close()
+	}
 }
 
 func inUse() uint64 {

@@ -156,7 +156,7 @@ func (o *ownList) digest() []byte { return overlay.Digest(o.here()) }
 // proposes the list to the control plane, until ctx ends.
 func (o *ownList) run(ctx context.Context) error {
 	var seen *view.View
-	turn := proposals{pause: proposePause}
+	var turn proposals
 	for ctx.Err() == nil {
 		sleep(ctx, ownPulse)
 		if len(o.here()) == 0 && !o.waiting() {

@@ -7,7 +7,7 @@ import (
 
 func TestAListThatWasRefusedIsProposedLessAndLessOftenUntilItChanges(t *testing.T) {
 	now := time.Unix(0, 0)
-	p := proposals{pause: proposePause}
+	var p proposals
 	many := func(list string, refused bool, length time.Duration) (n int) {
 		for end := now.Add(length); now.Before(end); now = now.Add(ownPulse) {
 			if p.due([]byte(list), now) {
