@@ -116,6 +116,9 @@ func denials(p *plan, many int) (took []time.Duration, missing int, err error) {
 	if _, err := w.Converge(context.Background(), time.Minute); err != nil {
 		return nil, 0, err
 	}
+	if err := w.inSync(6, time.Minute); err != nil {
+		return nil, 0, err
+	}
 	layout := local.Layout{Dir: d.data}
 	key, err := operator.LoadKey(layout.OperatorKey())
 	if err != nil {
@@ -138,4 +141,19 @@ func denials(p *plan, many int) (took []time.Duration, missing int, err error) {
 		}
 	}
 	return took, missing, nil
+}
+
+// inSync waits until the node that sequences has so many nodes in its in-sync set: a
+// node that has just come is waited for only after a while.
+func (w *writing) inSync(nodes int, within time.Duration) error {
+	for deadline := time.Now().Add(within); ; time.Sleep(50 * time.Millisecond) {
+		name, _ := w.Sequencer(context.Background())
+		s := w.Look(context.Background())[name]
+		switch {
+		case s != nil && len(s.InSync) == nodes:
+			return nil
+		case time.Now().After(deadline):
+			return fmt.Errorf("not %d nodes in sync after %s", nodes, within)
+		}
+	}
 }
