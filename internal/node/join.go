@@ -179,7 +179,11 @@ func (c *Control) takeMember(ctx context.Context, i *record.Invite) error {
 	if i.Role != record.ControlNode || i.Etcd == "" {
 		return nil
 	}
-	if err := c.store.AddMember(ctx, i.Node, i.Etcd, c.goneControl); err != nil {
+	left, err := c.store.AddMember(ctx, i.Node, i.Etcd, c.goneControl)
+	for _, name := range left {
+		c.Log.Info("the store's members", "change", name+" removed", "for", i.Node)
+	}
+	if err != nil {
 		c.Log.Warn("take in a member of the store", "node", i.Node, "address", i.Etcd, "error", err)
 		return status.Error(codes.Unavailable, "the store cannot take in another member now: "+err.Error())
 	}

@@ -123,6 +123,7 @@ type history struct {
 	deny    map[string]bool   // denials, by id: lifted
 	gone    []deletion        // users, in order
 	retired bool              // it says that it has a successor
+	written time.Duration     // when the newest was
 
 	acknowledged uint64 // the highest index answered to a client
 	all          uint64 // the highest acknowledged as applied by all
@@ -176,7 +177,7 @@ func (h *history) add(w *world, l *record.LogValue) {
 		}
 	}
 	h.at[l.Head.Index] = len(h.heads)
-	h.heads = append(h.heads, l.Head)
+	h.heads, h.written = append(h.heads, l.Head), w.now
 }
 
 func (h *history) newest() record.Head {

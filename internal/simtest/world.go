@@ -28,6 +28,10 @@ const (
 	// converged is how long after the end of trouble everybody has what was
 	// committed by then.
 	converged = 10 * time.Second
+	// follows is how long after a commit, in quiet, everybody has it. A run
+	// goes on as long after its last commit, and no longer than until outer.
+	follows = time.Second
+	outer   = 20 * time.Second
 )
 
 // Result is what became of a run.
@@ -45,7 +49,7 @@ func Run(seed uint64, trace io.Writer) Result {
 	w := &world{rand: rand.New(rand.NewPCG(seed, 0x686f6c6466617374)), sum: sha256.New(), trace: trace, seen: map[string]int{}, calls: map[string]*operation{}, peace: troubled}
 	w.draw()
 	w.build()
-	for w.err == nil && len(w.queue) > 0 && w.now <= w.peace+quiet {
+	for w.err == nil && len(w.queue) > 0 && w.now <= w.end() {
 		next := heap.Pop(&w.queue).(*item)
 		w.now = next.at
 		w.steps++
@@ -93,6 +97,11 @@ type world struct {
 
 // quiets says whether trouble has ended.
 func (w *world) quiets() bool { return w.now >= w.peace }
+
+// end is when the run is judged: nobody has yet what was committed just now.
+func (w *world) end() time.Duration {
+	return w.peace + min(max(quiet, w.newest().history.written+follows-w.peace), outer)
+}
 
 // item is something that happens at a time; seq orders what is at one time.
 type item struct {

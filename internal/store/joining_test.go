@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -60,17 +61,25 @@ func TestAMemberInAGoneOnesPlaceWaitsUntilItIsTakenInAndIsNotTheOldOne(t *testin
 	until(t, "waiting", func() bool { return log.holds("lists member m2 at " + address) })
 
 	nobody := func(string) bool { return false }
-	if err := c.members[0].AddMember(ctx, "m3", address, nobody); err == nil {
+	if _, err := c.members[0].AddMember(ctx, "m3", address, nobody); err == nil {
 		t.Fatal("taken in at the address of a member that is not gone")
 	}
 	gone := func(name string) bool { return name == "m2" }
-	until(t, "taken in", func() bool { return c.members[0].AddMember(ctx, "m3", address, gone) == nil }) // etcd waits until those that stay have been connected for a while
+	var left []string
+	until(t, "taken in", func() bool { // etcd waits until those that stay have been connected for a while
+		names, err := c.members[0].AddMember(ctx, "m3", address, gone)
+		left = append(left, names...)
+		return err == nil
+	})
+	if !slices.Equal(left, []string{"m2"}) {
+		t.Errorf("for the new one left %q, not m2 alone", left)
+	}
 	if err := <-opened; err != nil {
 		t.Fatal(err)
 	}
 	c.members[2] = joined
-	if err := c.members[0].AddMember(ctx, "m3", address, nobody); err != nil {
-		t.Errorf("taken in twice: %v", err)
+	if left, err := c.members[0].AddMember(ctx, "m3", address, nobody); err != nil || len(left) != 0 {
+		t.Errorf("taken in twice: %v, %q left", err, left)
 	}
 	until(t, "voting", func() bool {
 		what, _ := c.members[0].TendMembers(ctx, nobody)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,33 +23,35 @@ var errOther = errors.New("store: an external cluster's members are its own busi
 // learns at first: it counts for no majority until TendMembers has it vote. One
 // that was taken in before is taken in already. The address may be that of a
 // node that is gone: its member leaves first, or the new node, whose disk is
-// empty, would start as a member that has forgotten what it has voted for.
-func (e *Etcd) AddMember(ctx context.Context, name, address string, gone func(name string) bool) error {
+// empty, would start as a member that has forgotten what it has voted for. It
+// says which left.
+func (e *Etcd) AddMember(ctx context.Context, name, address string, gone func(name string) bool) (left []string, err error) {
 	if e.server == nil {
-		return errOther
+		return nil, errOther
 	}
 	ctx, cancel := context.WithTimeout(ctx, memberTimeout)
 	defer cancel()
 	all, err := e.client.MemberList(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	url := "https://" + address
 	for _, m := range all.Members {
 		here := slices.Contains(m.PeerURLs, url)
 		switch {
 		case here && (m.Name == "" || m.Name == name):
-			return nil
+			return left, nil
 		case here && !gone(m.Name):
-			return fmt.Errorf("store: member %s listens at %s", m.Name, address)
+			return left, fmt.Errorf("store: member %s listens at %s", m.Name, address)
 		case here, m.IsLearner && m.Name == "": // or one that never came
 			if _, err := e.client.MemberRemove(ctx, m.ID); err != nil {
-				return fmt.Errorf("store: member %s at %s has to leave first: %w", m.Name, strings.Join(m.PeerURLs, ", "), err)
+				return left, fmt.Errorf("store: member %s at %s has to leave first: %w", m.Name, strings.Join(m.PeerURLs, ", "), err)
 			}
+			left = append(left, cmp.Or(m.Name, "a learner that never came"))
 		}
 	}
 	_, err = e.client.MemberAddAsLearner(ctx, []string{url})
-	return err
+	return left, err
 }
 
 // TendMembers makes one change that is due: the member of a node that is gone
