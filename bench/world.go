@@ -56,7 +56,7 @@ func newWorld() (*world, error) {
 	if put.err != nil {
 		return nil, put.err
 	}
-	rk, err := w.ring.NewRegionKey(region, 1, nil, w.now)
+	rk, err := w.ring.NewRegionKey(w.tx, region, 1, nil, w.now)
 	if err != nil {
 		return nil, err
 	}

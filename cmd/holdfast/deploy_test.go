@@ -66,6 +66,8 @@ func TestTheDeploymentPageBringsUpThreeZonesAndTwoRegions(t *testing.T) {
 		"other-region":    func(t *testing.T, d *desk) { cutOff(t, d, euw) },
 		"replace-control": replaced,
 		"renew":           renewed,
+		"kek-add":         resealed,
+		"kek-drop":        renewed,
 		"fence":           fenced,
 		"restart":         unharmed,
 	}
@@ -161,6 +163,11 @@ func replaced(t *testing.T, d *desk) {
 func renewed(_ *testing.T, d *desk) {
 	d.must(`ssh cp-b systemctl kill holdfast-control; ssh cp-b systemctl start holdfast-control`)
 	d.until("a write after it", written("renewed"))
+}
+
+// resealed: what was sealed under the old KEK is sealed under the new one by itself.
+func resealed(_ *testing.T, d *desk) {
+	d.until("nothing sealed under the old KEK", `cat `+d.m.dir+`/log/cp-*-holdfast-control.log | grep -q "nothing is sealed under an earlier KEK"`)
 }
 
 // minted has the node that is to be stolen mint a session.

@@ -80,7 +80,7 @@ func commands() *cobra.Command {
 	root.PersistentFlags().StringSlice("operator-socket", nil, "operators' sockets of control-plane nodes, for operators' verbs (default: the deployment's)")
 	root.AddCommand(upCommand(), auditCommand(), canCommand(), downCommand(), drillCommand(), envCommand(), execCommand(), serveCommand(), statusCommand(), waitCommand(),
 		accountCommand(), serviceCommand(), denyCommand(), containCommand(), nodeCommand(), approveCommand(), backupCommand(), promoteCommand(), restoreCommand(), policyCommand(), sigv4Command(), versionCommand(),
-		initCommand(), configCommand(), operatorCommand(), regionCommand(), etcdCommand())
+		initCommand(), configCommand(), operatorCommand(), regionCommand(), etcdCommand(), kekCommand())
 	return root
 }
 

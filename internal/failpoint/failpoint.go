@@ -43,10 +43,11 @@ const (
 	BeforeRename  Point = "before-rename"  // it is whole, under its temporary name
 	AfterSnapshot Point = "after-snapshot" // the snapshot is there, the batches before it are not gone yet
 	InBatch       Point = "in-batch"       // half of a batch is in the log of batches
+	BetweenSeals  Point = "between-seals"  // some keys are sealed under a new KEK, the others not yet
 )
 
 // Points lists them.
-var Points = []Point{BeforeCommit, AfterCommit, BeforeAnswer, BetweenAudit, InSnapshot, BeforeRename, AfterSnapshot, InBatch}
+var Points = []Point{BeforeCommit, AfterCommit, BeforeAnswer, BetweenAudit, InSnapshot, BeforeRename, AfterSnapshot, InBatch, BetweenSeals}
 
 // Trouble is something outside that goes wrong, where no tool of the system can
 // make it: inside an encrypted stream, or in a file that is written rarely.
@@ -148,6 +149,8 @@ const (
 	CacheByKeyID    Bug = "cache-by-key-id"  // opened tokens are kept by their access key id alone
 	AnyFileMode     Bug = "any-file-mode"    // a key file that all can read is read
 	KEKUnchecked    Bug = "kek-unchecked"    // a wrong KEK is found out when it is used
+	ResealsOnce     Bug = "reseals-once"     // a renewal of the KEK that broke off counts as done
+	SealsAhead      Bug = "seals-ahead"      // and it begins before every node has the new one
 
 	// What the simulator finds (internal/simtest), which drives the machines alone.
 	KnownAtOnce      Bug = "known-at-once"     // a signing key is marked known before every node has it
@@ -183,7 +186,7 @@ var Bugs = []Bug{AckBeforeCommit, ForgetsCallIDs, NoHeadCompare, NoFsync, NoFloo
 	BelievesBatches, BelievesWhole, ForgetsLoss, OldBreaks, SkipsBatches, NotDurable, NotSynced, TrustsDisk, DamagedEnds, NeedsWholeLog, NeedsControl, StopsWhenSilent, NeverReconnects,
 	NoSilenceLimit, DiskErrorEnds, NeedsDNS, ServesUnready, RelayWaits, ReadsAll, AnyFormat,
 	NoTimeFloor, FloorFollows, FloorForgotten, NeverYields, NoKeysAhead, KeyForAnyDay, AnyClock,
-	ExpiryUnchecked, InactiveSigns, DenialsIgnored, MinterUnchecked, KeysByTimer, CacheByKeyID, AnyFileMode, KEKUnchecked,
+	ExpiryUnchecked, InactiveSigns, DenialsIgnored, MinterUnchecked, KeysByTimer, CacheByKeyID, AnyFileMode, KEKUnchecked, ResealsOnce, SealsAhead,
 	NoPanicBarrier, NoSizeLimit, AcceptErrorEnds, WaitsForSlow, AnyDocument, LeavesOut, RecursiveMatch}
 
 // Simulated lists those that the simulator has to find.

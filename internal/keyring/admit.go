@@ -26,7 +26,7 @@ func (r *Ring) NewRegion(tx record.Tx, name string, optIn bool, now time.Time) e
 	} else if old != nil { // it was taken out, and comes again
 		generation = old.Generation + 1
 	}
-	k, err := r.NewRegionKey(name, generation, nil, now)
+	k, err := r.NewRegionKey(tx, name, generation, nil, now)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (r *Ring) wrapMore(s record.Reader, kek []byte, wraps []record.Wrap, region
 	if r.KEK == nil {
 		return nil, errControl
 	}
-	key, err := open(r.KEK, kek, bound)
+	key, _, err := r.openKEK(kek, bound)
 	if err != nil {
 		return nil, err
 	}

@@ -44,17 +44,70 @@ func WriteSecret(path string, b []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// LoadKEK reads the key that account keys are sealed under.
+// LoadKEK reads the keys that account keys are sealed under: one, or several
+// while it is renewed, oldest first.
 func LoadKEK(path string) ([]byte, error) {
 	b, err := ReadSecret(path)
-	if err == nil && len(b) != KeySize {
-		err = fmt.Errorf("%s holds no key of %d bytes", path, KeySize)
+	if err == nil && (len(b) == 0 || len(b)%KeySize != 0 || len(b) > MaxKEKs*KeySize) {
+		err = fmt.Errorf("%s holds no key of %d bytes, nor up to %d of them", path, KeySize, MaxKEKs)
 	}
 	return b, err
 }
 
 // MakeKEK makes a KEK file.
 func MakeKEK(path string) error { return WriteSecret(path, newKey()) }
+
+// AddKEK puts a new key behind those in a KEK's file.
+func AddKEK(path string) error {
+	b, err := LoadKEK(path)
+	if err != nil {
+		return err
+	}
+	if len(b) == MaxKEKs*KeySize {
+		return fmt.Errorf("%s holds %d keys already: take those away that nothing is sealed under any more", path, MaxKEKs)
+	}
+	return replaceSecret(path, append(b, newKey()...))
+}
+
+// DropKEKs leaves the newest key alone in a KEK's file. The earlier ones go to a
+// new file, since backups of before need them.
+func DropKEKs(path, earlier string) error {
+	b, err := LoadKEK(path)
+	if err != nil {
+		return err
+	}
+	last := len(b) - KeySize
+	if last == 0 {
+		return fmt.Errorf("%s holds one key: there is none to take away", path)
+	}
+	if err := WriteSecret(earlier, b[:last]); err != nil {
+		return err
+	}
+	return replaceSecret(path, b[last:])
+}
+
+// replaceSecret replaces a key file: a reader sees the old one or the new one,
+// and it has the old one's owner.
+func replaceSecret(path string, b []byte) error {
+	next := path + ".new"
+	if err := os.Remove(next); err != nil && !Absent(err) {
+		return err
+	}
+	if err := WriteSecret(next, b); err != nil {
+		return err
+	}
+	if err := sameOwner(path, next); err != nil {
+		return err
+	}
+	if err := os.Rename(next, path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
 
 // NodeKeys are a node's own secrets.
 type NodeKeys struct {

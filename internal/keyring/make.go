@@ -15,13 +15,9 @@ var errControl = errors.New("keyring: only the control plane makes keys")
 
 // NewRegionKey makes a generation of a Region's wrapping key, sealed for the
 // given nodes of the Region.
-func (r *Ring) NewRegionKey(region string, generation int, nodes []*record.Node, now time.Time) (*record.RegionKey, error) {
-	if r.KEK == nil {
-		return nil, errControl
-	}
+func (r *Ring) NewRegionKey(s record.Reader, region string, generation int, nodes []*record.Node, now time.Time) (*record.RegionKey, error) {
 	key := newKey()
-	bound := bind(forRegion, region, strconv.Itoa(generation))
-	kek, err := seal(r.KEK, key, bound)
+	kek, err := r.sealKEK(s, key, bind(forRegion, region, strconv.Itoa(generation)))
 	if err != nil {
 		return nil, err
 	}
@@ -105,11 +101,8 @@ func (r *Ring) NewOpeningKey(s record.Reader, class string, generation int, regi
 }
 
 func (r *Ring) wrapNew(s record.Reader, regions []string, bound []byte) (kek []byte, wraps []record.Wrap, err error) {
-	if r.KEK == nil {
-		return nil, nil, errControl
-	}
 	key := newKey()
-	if kek, err = seal(r.KEK, key, bound); err != nil {
+	if kek, err = r.sealKEK(s, key, bound); err != nil {
 		return nil, nil, err
 	}
 	for _, region := range regions {

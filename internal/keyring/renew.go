@@ -71,7 +71,7 @@ func (r *Ring) renewRegion(tx record.Tx, region string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	k, err := r.NewRegionKey(region, old.Generation+1, nodes, now)
+	k, err := r.NewRegionKey(tx, region, old.Generation+1, nodes, now)
 	if err != nil {
 		return err
 	}

@@ -15,14 +15,13 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/record"
 )
 
 // Ring opens secrets on one node: a control-plane node by the KEK, a Region
 // node by its HPKE key and its Region's wrapping key.
 type Ring struct {
-	KEK    []byte                           // control plane; nil in a Region
+	KEK    []byte                           // control plane: what its file holds, see KEKs; nil in a Region
 	Node   string                           // Region node's id
 	Region string                           // Region node's
 	HPKE   hpke.PrivateKey                  // Region node's
@@ -76,23 +75,6 @@ func newestRegionKey(s record.Reader, region string) (*record.RegionKey, error) 
 	return newest(s, record.RegionKeys, record.RegionKeyByRegion, region)
 }
 
-// CheckKEK says whether the KEK is the one that a state's keys are sealed under:
-// with another every write would fail that needs a secret.
-func (r *Ring) CheckKEK(s record.Reader) error {
-	var failed error
-	err := record.Scan(s, record.Regions, record.RegionByName, "", "", func(_ string, region *record.Region) bool {
-		k, err := newestRegionKey(s, region.Name)
-		if err == nil && k != nil && !failpoint.On(failpoint.KEKUnchecked) {
-			_, err = r.regionKey(s, region.Name, k.Generation)
-		}
-		if err != nil {
-			failed = fmt.Errorf("keyring: the KEK does not open the wrapping key of Region %s: it is another deployment's", region.Name)
-		}
-		return failed == nil
-	})
-	return errors.Join(err, failed)
-}
-
 // regionKey opens one generation of a Region's wrapping key.
 func (r *Ring) regionKey(s record.Reader, region string, generation int) ([]byte, error) {
 	k, err := record.Get(s, record.RegionKeys, record.None, region+":"+record.Generation(generation))
@@ -101,7 +83,8 @@ func (r *Ring) regionKey(s record.Reader, region string, generation int) ([]byte
 	}
 	key, err := r.cached(k.KEK, func() ([]byte, error) {
 		if r.KEK != nil {
-			return open(r.KEK, k.KEK, bind(forRegion, region, strconv.Itoa(generation)))
+			key, _, err := r.openKEK(k.KEK, bind(forRegion, region, strconv.Itoa(generation)))
+			return key, err
 		}
 		for _, w := range k.Nodes {
 			if w.Holder == r.Node {
@@ -129,7 +112,8 @@ func (r *Ring) unseal(k *record.RegionKey, sealed []byte) ([]byte, error) {
 func (r *Ring) unwrap(s record.Reader, kek []byte, regions []record.Wrap, bound []byte) ([]byte, error) {
 	return r.cached(kek, func() ([]byte, error) {
 		if r.KEK != nil {
-			return open(r.KEK, kek, bound)
+			key, _, err := r.openKEK(kek, bound)
+			return key, err
 		}
 		for _, w := range regions {
 			if w.Holder != r.Region || len(w.Sealed) == 0 {

@@ -27,7 +27,7 @@ func world(t *testing.T) (control, region, other *Ring, s *view.State) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		k, err := control.NewRegionKey(name, 1, []*record.Node{{ID: keys.ID, HPKE: public}}, now)
+		k, err := control.NewRegionKey(p, name, 1, []*record.Node{{ID: keys.ID, HPKE: public}}, now)
 		if err != nil {
 			t.Fatal(err)
 		}

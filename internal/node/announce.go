@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/holdfast-iam/holdfast/internal/config"
 	"github.com/holdfast-iam/holdfast/internal/failpoint"
+	"github.com/holdfast-iam/holdfast/internal/keyring"
 	"github.com/holdfast-iam/holdfast/internal/peer"
 	"github.com/holdfast-iam/holdfast/internal/peer/peerpb"
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -20,30 +22,36 @@ import (
 
 // announceEach is how often a node looks whether its record says which format it
 // reads: another build may have started with its keys. addressEach is how often it
-// tells its address: a sequencer of an older build takes no notice, or refuses it.
+// tells its address and KEKs: a sequencer of an older build takes no notice, or
+// refuses it.
 const (
 	announceEach = time.Second
 	addressEach  = time.Minute
+	unheardEach  = 5 * time.Second // if nobody could be told
 )
 
 // announce keeps the records about a node true, until ctx ends: which format it
-// reads, since what restricts is written only when every node in force reads it, and
-// where it is reached, if its configuration says so.
-func announce(ctx context.Context, id, address string, current func() *view.View, tell func(context.Context, *peerpb.AnnounceRequest) error, failed func(error)) error {
+// reads, since what restricts is written only when every node in force reads it,
+// where it is reached, if its configuration says so, and which KEKs it has, if it is
+// the control plane's.
+func announce(ctx context.Context, id, address string, keks []string, current func() *view.View, tell func(context.Context, *peerpb.AnnounceRequest) error, failed func(error)) error {
 	var told time.Time
 	for ctx.Err() == nil {
 		v := current()
 		n, err := record.Get(v, record.Nodes, record.None, id)
-		moved := address != "" && addressOf(v, id) != address && clock().Sub(told) >= addressEach
+		changed := address != "" && addressOf(v, id) != address || len(keks) > 0 && !slices.Equal(keksOf(v, id), keks)
 		switch {
 		case errors.Is(err, record.ErrNotFound): // it is one by its ticket so far
 			err = nil
 		case err != nil:
 		case n.Format != reads(): // by itself: an older control plane refuses a Region node's address
 			err = tell(ctx, &peerpb.AnnounceRequest{Format: int32(reads())})
-		case moved:
+		case changed && clock().Sub(told) >= addressEach:
 			told = clock()
-			err = tell(ctx, &peerpb.AnnounceRequest{Format: int32(reads()), Address: address})
+			err = tell(ctx, &peerpb.AnnounceRequest{Format: int32(reads()), Address: address, Keks: keks})
+			if status.Code(err) == codes.Unavailable { // nobody has heard it
+				told = told.Add(unheardEach - addressEach)
+			}
 		}
 		if err != nil && ctx.Err() == nil {
 			failed(err)
@@ -70,9 +78,18 @@ func addressOf(v *view.View, id string) string {
 	return a.Peer
 }
 
+// keksOf are the tags of the KEKs that a control-plane node said it has.
+func keksOf(v *view.View, id string) []string {
+	h, err := record.Get(v, record.KEKHolders, record.None, id)
+	if err != nil {
+		return nil
+	}
+	return h.KEKs
+}
+
 // announce is a Region node's.
 func (r *Region) announce(ctx context.Context) error {
-	return announce(ctx, r.keys.ID, r.Config.Advertise, r.replica.View, func(ctx context.Context, m *peerpb.AnnounceRequest) error {
+	return announce(ctx, r.keys.ID, r.Config.Advertise, nil, r.replica.View, func(ctx context.Context, m *peerpb.AnnounceRequest) error {
 		return r.ask(ctx, func(ctx context.Context, c peerpb.ControlClient) error {
 			_, err := c.Announce(ctx, m)
 			return err
@@ -82,13 +99,13 @@ func (r *Region) announce(ctx context.Context) error {
 
 // announce is a control-plane node's.
 func (c *Control) announce(ctx context.Context) error {
-	return announce(ctx, c.keys.ID, c.Config.Advertise, c.writer.View, func(ctx context.Context, m *peerpb.AnnounceRequest) error {
+	return announce(ctx, c.keys.ID, c.Config.Advertise, keyring.Tags(c.ring.KEK), c.writer.View, func(ctx context.Context, m *peerpb.AnnounceRequest) error {
 		_, err := (&controlServer{c: c}).announced(ctx, c.keys.ID, m)
 		return err
 	}, func(err error) { c.Log.Warn("announce", "error", err) })
 }
 
-// Announce writes which format the calling node reads, and where it is reached. A
+// Announce writes which format the calling node reads, and what else it says. A
 // format below the log's is refused: such a node could not follow.
 func (s *controlServer) Announce(ctx context.Context, r *peerpb.AnnounceRequest) (*peerpb.AnnounceReply, error) {
 	caller := peer.Caller(ctx)
@@ -115,8 +132,16 @@ func (s *controlServer) announced(ctx context.Context, id string, r *peerpb.Anno
 				return err
 			}
 			n.Format = int(r.Format)
-			if err := record.Put(tx, record.Nodes, n); err != nil || r.Address == "" {
+			if err := record.Put(tx, record.Nodes, n); err != nil {
 				return err
+			}
+			if n.Role == record.ControlNode && len(r.Keks) > 0 && len(r.Keks) <= keyring.MaxKEKs {
+				if err := record.Put(tx, record.KEKHolders, &record.KEKHolder{Node: id, KEKs: r.Keks}); err != nil {
+					return err
+				}
+			}
+			if r.Address == "" {
+				return nil
 			}
 			if !config.Reachable(r.Address) {
 				return fmt.Errorf("%q is no address of a node", r.Address)

@@ -100,6 +100,7 @@ func (c *Control) Run(ctx context.Context) error {
 	group.Go(func() error { return c.lineages(ctx) })
 	group.Go(func() error { return c.markKnown(ctx) })
 	group.Go(func() error { return c.renewKeys(ctx) })
+	group.Go(func() error { return c.renewKEK(ctx) })
 	group.Go(func() error { return c.tendMembers(ctx) })
 	group.Go(func() error { return c.tendFile(ctx) })
 	group.Go(func() error { return c.tendHistory(ctx) })

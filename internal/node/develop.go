@@ -190,7 +190,7 @@ func (d *development) makeRegions() error {
 		if err := record.Put(d.tx, record.Regions, &record.Region{Name: name, Created: record.At(d.now)}); err != nil {
 			return err
 		}
-		k, err := d.ring.NewRegionKey(name, 1, nil, d.now)
+		k, err := d.ring.NewRegionKey(d.tx, name, 1, nil, d.now)
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/holdfast-iam/holdfast/internal/authn"
 	"github.com/holdfast-iam/holdfast/internal/feed"
+	"github.com/holdfast-iam/holdfast/internal/keyring"
 	"github.com/holdfast-iam/holdfast/internal/record"
 	"github.com/holdfast-iam/holdfast/internal/view"
 )
@@ -108,6 +109,7 @@ func (c *Control) gauges(v *authn.Verifier) {
 	m.gauge("holdfast_log_limit_bytes", "Size beyond which the log is trimmed; at twice it only what reduces is written, at three times nothing.", func() float64 { return float64(c.writer.LogLimit()) })
 	m.gauge("holdfast_log_first_index", "Oldest index of the log that the store keeps: what was before it is trimmed.", func() float64 { i, _ := c.writer.LogSize(); return float64(i) })
 	m.gauge("holdfast_disk_floor_bytes", "Free space below which writes are refused, deletions at half of it.", func() float64 { return float64(c.writer.Floor) })
+	m.gauge("holdfast_keks", "KEKs that this node has read from its file: more than one while it is renewed.", func() float64 { return float64(len(c.ring.KEK) / keyring.KeySize) })
 	m.gauge("holdfast_audit_lag_records", "Records that are committed and not yet in the audit files.", func() float64 {
 		at := c.audit.files.Index() // first: it must not overtake
 		return float64(max(c.writer.View().Head.Index, at) - at)

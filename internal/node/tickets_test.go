@@ -279,7 +279,7 @@ func TestAPeerThatLiesNeitherGivesAKeyNorTakesOneFromTheDisk(t *testing.T) {
 	if err != nil || len(good) != 1 {
 		t.Fatal(err, len(good))
 	}
-	liar, err := (&keyring.Ring{KEK: make([]byte, keyring.KeySize)}).NewRegionKey("us-east-1", 1, []*record.Node{n}, time.Now())
+	liar, err := (&keyring.Ring{KEK: make([]byte, keyring.KeySize)}).NewRegionKey(view.Empty(make([]byte, 16)), "us-east-1", 1, []*record.Node{n}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -92,6 +92,7 @@ func TestEveryVersionEverWrittenIsReadAndNoneChangesSilently(t *testing.T) {
 	golden(t, SealingKeys)
 	golden(t, STSPreferences)
 	golden(t, Addresses)
+	golden(t, KEKHolders)
 }
 
 func TestEveryKindAndVersionHasAGoldenFileAndALineInTheDocs(t *testing.T) {

@@ -31,7 +31,7 @@ var Forms = []*Form{
 	form(Geneses), form(Operators), form(Nodes), form(Regions), form(RegionKeys), form(AccountKeys),
 	form(Admissions), form(OpeningKeys), form(SigningKeys), form(Services), form(Denials), form(Accounts), form(Users),
 	form(Groups), form(Roles), form(InstanceProfiles), form(Policies), form(KeyUses), form(Freshnesses),
-	form(Successors), form(SealingKeys), form(STSPreferences), form(Addresses),
+	form(Successors), form(SealingKeys), form(STSPreferences), form(Addresses), form(KEKHolders),
 }
 
 var formByName = func() map[string]*Form {

@@ -74,6 +74,7 @@ type Node struct {
 func (n *Node) Fence(tx Tx) error {
 	n.Fenced = true
 	Delete(tx, Addresses, &Address{Node: n.ID})
+	Delete(tx, KEKHolders, &KEKHolder{Node: n.ID})
 	return Put(tx, Nodes, n)
 }
 
@@ -98,6 +99,15 @@ type Address struct {
 // Addresses is the kind of Address. A build that does not know it goes on with
 // the addresses in its configuration.
 var Addresses = &Kind[Address]{Name: "address", Version: 1, ID: func(a *Address) (string, string) { return None, a.Node }}
+
+// KEKHolder is a control-plane node's word on which KEKs it opens keys with.
+type KEKHolder struct {
+	Node string   `json:"node"`
+	KEKs []string `json:"keks"` // tags, oldest first
+}
+
+// KEKHolders is the kind of KEKHolder. A build that does not know it has one KEK.
+var KEKHolders = &Kind[KEKHolder]{Name: "kekholder", Version: 1, ID: func(h *KEKHolder) (string, string) { return None, h.Node }}
 
 // Region is one Region of the deployment.
 type Region struct {

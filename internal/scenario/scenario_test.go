@@ -16,7 +16,7 @@ import (
 )
 
 // scenarios is the catalogue, as far as it is here.
-var scenarios = slices.Concat(processes, disks, networks, clocks, feeds, stores, members, keys, quotas, readers, links, poisons, crowds, lineages, certificates)
+var scenarios = slices.Concat(processes, disks, networks, clocks, feeds, stores, members, keys, quotas, readers, links, poisons, crowds, lineages, certificates, renewals)
 
 func TestScenariosHold(t *testing.T) {
 	if *red {

@@ -189,7 +189,7 @@ func TestAHandleIsASubjectThatHasProvedItself(t *testing.T) {
 	w := newWorld(t)
 	ring := w.Decider.Verifier.Ring
 	w.change(func(tx record.Tx) error {
-		k, err := ring.NewRegionKey("us-east-1", 1, nil, now)
+		k, err := ring.NewRegionKey(tx, "us-east-1", 1, nil, now)
 		if err != nil {
 			return err
 		}

@@ -1248,6 +1248,7 @@ type AnnounceRequest struct {
 	Format        int32                  `protobuf:"varint,1,opt,name=format,proto3" json:"format,omitempty"`  // the highest that the node reads
 	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`       // whose it is, when a control-plane node hands it on
 	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"` // HOST:PORT where other nodes reach the node; empty: as before
+	Keks          []string               `protobuf:"bytes,4,rep,name=keks,proto3" json:"keks,omitempty"`       // tags of the KEKs that a control-plane node has; none: as before
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1301,6 +1302,13 @@ func (x *AnnounceRequest) GetAddress() string {
 		return x.Address
 	}
 	return ""
+}
+
+func (x *AnnounceRequest) GetKeks() []string {
+	if x != nil {
+		return x.Keks
+	}
+	return nil
 }
 
 type AnnounceReply struct {
@@ -1914,11 +1922,12 @@ const file_peer_proto_rawDesc = "" +
 	"\fClockRequest\"%\n" +
 	"\n" +
 	"ClockReply\x12\x17\n" +
-	"\atime_us\x18\x01 \x01(\x03R\x06timeUs\"W\n" +
+	"\atime_us\x18\x01 \x01(\x03R\x06timeUs\"k\n" +
 	"\x0fAnnounceRequest\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x18\n" +
-	"\aaddress\x18\x03 \x01(\tR\aaddress\"\x0f\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x12\n" +
+	"\x04keks\x18\x04 \x03(\tR\x04keks\"\x0f\n" +
 	"\rAnnounceReply\"\x0e\n" +
 	"\fWatchRequest\"\xcb\x01\n" +
 	"\bStanding\x12\x18\n" +
