@@ -121,7 +121,7 @@ func (s *controlServer) Announce(ctx context.Context, r *peerpb.AnnounceRequest)
 
 func (s *controlServer) announced(ctx context.Context, id string, r *peerpb.AnnounceRequest) (*peerpb.AnnounceReply, error) {
 	r.Node = id
-	done, insist, err := s.c.onward(ctx, otherBound, func(ctx context.Context, conn *grpc.ClientConn) error {
+	done, insist, err := s.c.onward(ctx, handedOn(ctx), otherBound, func(ctx context.Context, conn *grpc.ClientConn) error {
 		_, err := peerpb.NewControlClient(conn).Announce(ctx, r)
 		return err
 	})

@@ -30,7 +30,7 @@ func (s *controlServer) Deny(ctx context.Context, r *peerpb.DenyRequest) (*peerp
 		return &peerpb.DenyReply{}, nil
 	}
 	r.Node = node.ID
-	done, insist, err := s.c.onward(ctx, otherBound, func(ctx context.Context, conn *grpc.ClientConn) error {
+	done, insist, err := s.c.onward(ctx, handedOn(ctx), otherBound, func(ctx context.Context, conn *grpc.ClientConn) error {
 		_, err := peerpb.NewControlClient(conn).Deny(ctx, r)
 		return err
 	})

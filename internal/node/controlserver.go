@@ -34,14 +34,14 @@ func (s *controlServer) Join(ctx context.Context, r *peerpb.JoinRequest) (*peerp
 	if json.Unmarshal(r.Invite, &invite) != nil || json.Unmarshal(r.Node, &node) != nil {
 		return nil, status.Error(codes.InvalidArgument, "the invite or the node cannot be read")
 	}
-	own := bytes.Equal(node.TLS, peer.Caller(ctx).TLS) || peer.Caller(ctx).Role == record.ControlNode // which has looked
-	if !own || !invite.Proven(r.Node, r.Proof) {
+	own, handed := joins(peer.Caller(ctx), &node)
+	if !own && !handed || !invite.Proven(r.Node, r.Proof) {
 		return nil, status.Error(codes.PermissionDenied, "the node's record is not proven by the invite's key and this connection")
 	}
 	if !invited(&invite, &node) {
 		return nil, status.Error(codes.PermissionDenied, "the invite is for another node")
 	}
-	done, insist, err := s.c.onward(ctx, otherBound, func(ctx context.Context, conn *grpc.ClientConn) error {
+	done, insist, err := s.c.onward(ctx, handed, otherBound, func(ctx context.Context, conn *grpc.ClientConn) error {
 		_, err := peerpb.NewControlClient(conn).Join(ctx, r)
 		return err
 	})
@@ -54,6 +54,14 @@ func (s *controlServer) Join(ctx context.Context, r *peerpb.JoinRequest) (*peerp
 		}
 	}
 	return &peerpb.JoinReply{}, err
+}
+
+// joins says whether a caller asks for itself to be admitted, or hands on what
+// another node has asked it for, and has looked at. A new control-plane node that
+// asks again may be one by now, and hands nothing on.
+func joins(caller, node *record.Node) (own, handed bool) {
+	own = bytes.Equal(node.TLS, caller.TLS)
+	return own, !own && caller.Role == record.ControlNode
 }
 
 // errJoined says that this very node was admitted already: the first answer was
@@ -204,7 +212,7 @@ func (s *controlServer) PublishKeys(ctx context.Context, r *peerpb.PublishKeysRe
 		keys = append(keys, k)
 	}
 	r.Node = node.ID
-	done, insist, err := s.c.onward(ctx, otherBound, func(ctx context.Context, conn *grpc.ClientConn) error {
+	done, insist, err := s.c.onward(ctx, handedOn(ctx), otherBound, func(ctx context.Context, conn *grpc.ClientConn) error {
 		_, err := peerpb.NewControlClient(conn).PublishKeys(ctx, r)
 		return err
 	})
@@ -243,7 +251,7 @@ func (s *controlServer) Report(ctx context.Context, r *peerpb.ReportRequest) (*p
 		uses = append(uses, u)
 	}
 	r.Node = node.ID
-	done, _, err := s.c.onward(ctx, otherBound, func(ctx context.Context, conn *grpc.ClientConn) error {
+	done, _, err := s.c.onward(ctx, handedOn(ctx), otherBound, func(ctx context.Context, conn *grpc.ClientConn) error {
 		_, err := peerpb.NewControlClient(conn).Report(ctx, r)
 		return err
 	})

@@ -32,7 +32,7 @@ func (s *controlServer) Admit(ctx context.Context, r *peerpb.AdmitRequest) (*pee
 		return &peerpb.AdmitReply{}, nil
 	}
 	r.Node = node.ID
-	done, insist, err := s.c.onward(ctx, otherBound, func(ctx context.Context, conn *grpc.ClientConn) error {
+	done, insist, err := s.c.onward(ctx, handedOn(ctx), otherBound, func(ctx context.Context, conn *grpc.ClientConn) error {
 		_, err := peerpb.NewControlClient(conn).Admit(ctx, r)
 		return err
 	})

@@ -31,8 +31,8 @@ const (
 // onward has the node that sequences do something. Not done: this node is to do
 // it, insisting when that one did not answer. What another node has handed on to
 // this one is never handed on again.
-func (c *Control) onward(ctx context.Context, bound time.Duration, do func(context.Context, *grpc.ClientConn) error) (done, insist bool, err error) {
-	if n := peer.Caller(ctx); n != nil && n.Role == record.ControlNode {
+func (c *Control) onward(ctx context.Context, handed bool, bound time.Duration, do func(context.Context, *grpc.ClientConn) error) (done, insist bool, err error) {
+	if handed {
 		return false, false, nil
 	}
 	asked := map[string]bool{}
@@ -58,6 +58,12 @@ func (c *Control) onward(ctx context.Context, bound time.Duration, do func(conte
 	}
 }
 
+// handedOn says whether a call comes from another control-plane node.
+func handedOn(ctx context.Context) bool {
+	n := peer.Caller(ctx)
+	return n != nil && n.Role == record.ControlNode
+}
+
 // refresh has this node see the newest head.
 func (c *Control) refresh(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, forwardPatience)
@@ -72,7 +78,7 @@ func (c *Control) forward(ctx context.Context, m *front.Relayed) (*front.Reply, 
 	var reply *peerpb.RelayReply
 	request := relayRequest(m)
 	request.Node = relayedBy(ctx)
-	done, insist, err := c.onward(ctx, writeBound, func(ctx context.Context, conn *grpc.ClientConn) error {
+	done, insist, err := c.onward(ctx, handedOn(ctx), writeBound, func(ctx context.Context, conn *grpc.ClientConn) error {
 		var err error
 		reply, err = relayOver(ctx, conn, request, forwardPatience, c.index)
 		if err == nil && reply.Status == http.StatusServiceUnavailable {
@@ -123,7 +129,7 @@ func (o *operators) Execute(ctx context.Context, command *operatorpb.Command) (*
 		}
 	}
 	var result *operatorpb.Result
-	done, insist, err := o.c.onward(ctx, otherBound, func(ctx context.Context, conn *grpc.ClientConn) error {
+	done, insist, err := o.c.onward(ctx, handedOn(ctx), otherBound, func(ctx context.Context, conn *grpc.ClientConn) error {
 		var err error
 		result, err = operatorpb.NewOperatorClient(conn).Execute(ctx, command)
 		if status.Code(err) == codes.Internal { // not confirmed there

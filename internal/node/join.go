@@ -123,9 +123,12 @@ func join(ctx context.Context, c *config.Config, keys *keyring.NodeKeys) (joined
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(ctx, joinPatience)
 	defer cancel()
-	for {
+	for not := error(nil); ; not = err {
 		_, err = peerpb.NewControlClient(conn).Join(ctx, request, grpc.WaitForReady(true))
-		if status.Code(err) != codes.Unavailable || ctx.Err() != nil {
+		if ctx.Err() != nil {
+			return joined{}, errors.Join(err, not)
+		}
+		if status.Code(err) != codes.Unavailable {
 			break
 		}
 		sleep(ctx, probeEach) // it is done once, however often it is asked for

@@ -37,10 +37,15 @@ func (w *world) jump() {
 			r.blocked += hop
 		}
 	}
+	was := w.now
 	w.now, w.skipped, w.peace = w.now+hop, w.skipped+hop, w.peace+hop
 	for _, p := range w.planes {
 		for _, c := range p.controls {
 			c.thawed = w.now
+			if c.frozen > was { // what it has put off comes then
+				c.frozen += hop
+				c.thawed = c.frozen
+			}
 		}
 	}
 }

@@ -1,8 +1,10 @@
 package simtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/lineage"
@@ -116,7 +118,8 @@ func (w *world) choose() (*planned, error) {
 		logs = append(logs, replica.Batches(at[s].disk.pieces()))
 	}
 	f.past = lineage.Past(&best.View.Head, known, logs...)
-	p.unkept = w.unkept(&best.View.Head, logs)
+	p.kept = keptBy(logs)
+	p.unkept = w.unkept(&best.View.Head, p.kept)
 	for _, r := range lineage.Calls(&best.View.Head, store.Window, logs...) {
 		f.calls = append(f.calls, store.Inherited{ID: r.Call, Index: r.Index, At: r.Time})
 	}
@@ -145,12 +148,12 @@ func (p *plane) succeed(f *fork) error {
 		return err
 	}
 	p.fork = f
-	p.history.from(p.w, f)
+	p.history.from(p.w, f, p.kept)
 	return p.kv.Memory.Log(ctx, 0, func(_ uint64, value []byte) bool { return p.kv.tell(value) })
 }
 
-// from begins a history at a fork.
-func (h *history) from(w *world, f *fork) {
+// from begins a history at a fork, of what the replicas' logs have kept.
+func (h *history) from(w *world, f *fork, kept map[record.Hash]bool) {
 	h.begin()
 	head := f.view.Head
 	head.Lineage, head.Node, head.Time = f.next.Lineage, "", head.Time+time.Second.Milliseconds()
@@ -158,7 +161,11 @@ func (h *history) from(w *world, f *fork) {
 	shared := head.Index // what of an ancestor's history is this one's too
 	for p := w.planeOf(f.next.Parent); p != nil; p = w.planeOf(p.parent()) {
 		for call, index := range p.history.calls {
-			if _, known := h.calls[call]; !known && index <= shared {
+			switch _, known := h.calls[call]; {
+			case known || index > shared || p.fork != nil && index <= p.fork.view.Head.Index: // else it is the parent's to tell
+			case !kept[p.history.commitOf(index).Chain]: // every replica was sent a state from behind it
+				w.seen["call of before a fork that nobody had kept"]++
+			default:
 				h.calls[call], h.doing[index] = index, call
 			}
 		}
@@ -180,6 +187,12 @@ func (h *history) from(w *world, f *fork) {
 		}
 		return true
 	})
+}
+
+// commitOf is the head of the commit that made an index.
+func (h *history) commitOf(index uint64) *record.Head {
+	i, _ := slices.BinarySearchFunc(h.heads, index, func(x record.Head, index uint64) int { return cmp.Compare(x.Index, index) })
+	return &h.heads[i]
 }
 
 func (p *plane) parent() string {

@@ -208,13 +208,13 @@ func (r *region) plane() *plane {
 // source is whom to follow: the node that sequences, else any that did not fail
 // lately.
 func (r *region) source() *control {
-	w := r.w
-	for _, c := range r.plane().controls {
-		if r.serving != nil && c.id == r.serving.Head.Node && r.shunned[c] <= w.now {
+	w, p := r.w, r.plane()
+	list := p.controls
+	for _, c := range list { // a node of another lineage never has its name
+		if r.serving != nil && r.serving.Head.Lineage == p.lineage && c.id == r.serving.Head.Node && r.shunned[c] <= w.now {
 			return c
 		}
 	}
-	list := r.plane().controls
 	first := w.rand.IntN(len(list))
 	for i := range list {
 		if c := list[(first+i)%len(list)]; r.shunned[c] <= w.now {

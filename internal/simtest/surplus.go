@@ -77,7 +77,7 @@ func (s *surplus) take(n *conn, batch []byte, last bool) {
 	}
 	c.w.seen["surplus handed up"]++
 	c.handUp(s.lineage, s.known, s.batches, func(err error, index uint64, _ []lineage.Stretch) {
-		c.w.note("%s hands up %d commits: %d %v", n.region.id, len(s.batches), index, err)
+		c.w.note("%s hands up %d commits to %s: %d %v", n.region.id, len(s.batches), c.id, index, err)
 		if err != nil {
 			c.w.cut(n)
 			return
@@ -241,16 +241,21 @@ func refused(v *view.View, key record.Key) bool {
 	return denied
 }
 
-// unkept says of each lineage on the way to a fork up to which index the readable
-// replicas cannot tell what happened: what is behind a gap in all of their logs,
-// and the commit in front of it, which is believed by its predecessor's head.
-func (w *world) unkept(fork *record.Head, logs [][]*record.Batch) map[string]uint64 {
+// keptBy are the chains of the commits that any of some logs has.
+func keptBy(logs [][]*record.Batch) map[record.Hash]bool {
 	kept := map[record.Hash]bool{}
 	for _, log := range logs {
 		for _, b := range log {
 			kept[b.Head.Chain] = true
 		}
 	}
+	return kept
+}
+
+// unkept says of each lineage on the way to a fork up to which index the readable
+// replicas cannot tell what happened: what is behind a gap in all of their logs,
+// and the commit in front of it, which is believed by its predecessor's head.
+func (w *world) unkept(fork *record.Head, kept map[record.Hash]bool) map[string]uint64 {
 	up := map[string]uint64{}
 	until := fork.Index
 	for p := w.planeOf(fork.Lineage); p != nil; p = w.planeOf(p.parent()) {
