@@ -76,7 +76,7 @@ func (d *deriver) change(r *record.Public, place int, c record.Change) error {
 	deny := func(scope, target string) { d.deny(r, place, scope, target) }
 	gone := c.Value == nil
 	switch kind := c.Key.Kind(); {
-	case kind == record.KeyUses.Name, kind == record.Addresses.Name: // a node announces its own again
+	case kind == record.KeyUses.Name, kind == record.Addresses.Name, kind == record.KEKHolders.Name: // a node announces its own again
 		return nil
 	case kind == record.Successors.Name: // that is known
 		return nil
