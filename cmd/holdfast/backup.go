@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"filippo.io/age"
@@ -65,17 +66,22 @@ func progress(words io.Writer) backup.Progress {
 	}
 }
 
-// writeBackup writes a new file that is there whole or not at all.
+// writeBackup writes a new file that is there whole or not at all, also when two
+// write it at once.
 func writeBackup(path string, write func(io.Writer) (*backup.Summary, error)) (*backup.Summary, error) {
 	if _, err := os.Lstat(path); err == nil {
 		return nil, fmt.Errorf("%s: %w", path, os.ErrExist)
 	}
-	tmp := path + ".unfinished"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return nil, usage(err)
 	}
-	defer os.Remove(tmp) // when it is not renamed
+	defer dir.Close()
+	f, err := os.CreateTemp(dir.Name(), filepath.Base(path)+".unfinished-*")
+	if err != nil {
+		return nil, usage(err)
+	}
+	defer os.Remove(f.Name()) // when it is not renamed
 	summary, err := write(f)
 	if err == nil {
 		err = f.Sync()
@@ -83,7 +89,11 @@ func writeBackup(path string, write func(io.Writer) (*backup.Summary, error)) (*
 	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, err
 	}
-	return summary, os.Rename(tmp, path)
+	if err := os.Rename(f.Name(), path); err != nil {
+		return nil, err
+	}
+	_ = dir.Sync() // its name lasts, where a system can say so of a directory
+	return summary, nil
 }
 
 func tellBackup(cmd *cobra.Command, s *backup.Summary) error {
