@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strconv"
@@ -25,7 +26,8 @@ const (
 	minPause    = 50 * time.Millisecond
 	maxPause    = 5 * time.Second
 	stopTimeout = 10 * time.Second
-	maxLog      = 16 << 20 // bytes, at start; an older log is kept once
+	maxLog      = 16 << 20 // bytes; what was before is kept once, as .1
+	logPause    = 10 * time.Second
 )
 
 // Process is one node's process. Its sockets stay open in the supervisor, so
@@ -92,6 +94,9 @@ func (s *Supervisor) once(ctx context.Context, p Process) (wasReady bool, err er
 		return false, err
 	}
 	defer log.Close()
+	ended := make(chan struct{})
+	defer close(ended)
+	go keepSmall(p.LogFile, ended)
 	parentRead, parentWrite, err := os.Pipe()
 	if err != nil {
 		return false, err
@@ -189,14 +194,53 @@ func childEnviron() []string {
 }
 
 func openLog(path string) (*os.File, error) {
-	if info, err := os.Stat(path); err == nil && info.Size() > maxLog {
-		if err := os.Rename(path, path+".1"); err != nil {
-			return nil, err
-		}
+	if err := shorten(path, maxLog); err != nil {
+		return nil, err
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("log of the process: %w", err)
 	}
 	return f, nil
+}
+
+// keepSmall shortens a process's log whenever it has grown, until the process ends.
+func keepSmall(path string, ended <-chan struct{}) {
+	tick := time.NewTicker(logPause)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ended:
+			return
+		case <-tick.C:
+			_ = shorten(path, maxLog) // on a full disk it goes on growing by what fits
+		}
+	}
+}
+
+// shorten empties a log of more than so many bytes once they are copied to its
+// place for earlier ones. The process that appends to it need not know; what it
+// writes in between is lost.
+func shorten(path string, most int64) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() <= most {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	from, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := os.OpenFile(path+".1", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, from)
+	if err := errors.Join(err, to.Close()); err != nil {
+		return err
+	}
+	return os.Truncate(path, 0)
 }
