@@ -60,7 +60,7 @@ func NewServer(d *Decider, creds credentials.TransportCredentials, more ...grpc.
 // enter proves a call's caller by its Bearer.
 func (s *server) enter(ctx context.Context, action string) (*view.View, *Asker, error) {
 	md, _ := metadata.FromIncomingContext(ctx)
-	v, err := s.demanded(ctx, md.Get(strings.ToLower(headerMinRevision)))
+	v, err := s.demanded(ctx, md.Get(headerMinRevision))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -229,11 +229,11 @@ func (s *server) AuthorizeStream(stream grpc.BidiStreamingServer[nativepb.Stream
 // message answers one message of a stream; an error ends the stream. To be
 // refused for want of a slot does not, unless the message was to open it.
 func (s *server) message(ctx context.Context, in *nativepb.StreamQuestion, first bool, prove *func(*view.View) (*authn.Caller, error)) (*nativepb.Answer, error) {
-	v, err := s.View(ctx)
+	md, _ := metadata.FromIncomingContext(ctx)
+	v, err := s.demanded(ctx, md.Get(headerMinRevision))
 	if err != nil {
 		return nil, err
 	}
-	md, _ := metadata.FromIncomingContext(ctx)
 	source := from(ctx)
 	place, err := s.admit(ctx, source, named(md))
 	if err != nil {
