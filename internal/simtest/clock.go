@@ -45,9 +45,9 @@ const (
 	// healthy is how far a control node's clock is off that nobody has set.
 	healthy = 300 * time.Millisecond
 	// honest is how far ahead of the truth a commit may be, as long as no more
-	// than one clock of three is wrong: the tolerance, what a healthy clock is
-	// off, and drift.
-	honest = clocks.Tolerance + healthy + 200*time.Millisecond
+	// than one clock of three is wrong: the tolerance, the round trip in which
+	// another's was read, what a healthy clock is off, and drift.
+	honest = clocks.Tolerance + clockEach + healthy + 200*time.Millisecond
 )
 
 // compare asks the other control nodes for their clocks, again and again.
