@@ -169,10 +169,10 @@ func (r *region) receive(n *conn, d *peerpb.Down) {
 // prefer follows the node that signed the newest head, unless it failed lately.
 func (r *region) prefer() {
 	n := r.conn
-	if n == nil {
+	if n == nil || r.serving == nil || r.serving.Head.Node == n.control.id {
 		return
 	}
-	if c := r.sequencer(); c != nil && c != n.control {
+	if c := r.source(); c.id == r.serving.Head.Node {
 		r.w.seen["follower moves to the node that sequences"]++
 		r.w.cut(n)
 		r.lost(n)
@@ -205,28 +205,16 @@ func (r *region) plane() *plane {
 	return w.planeOf(name)
 }
 
-// sequencer is the node that signed the newest head, unless it failed lately or is
-// of another lineage than is followed; nil: none.
-func (r *region) sequencer() *control {
-	p := r.plane()
-	if r.serving == nil || r.serving.Head.Lineage != p.lineage {
-		return nil
-	}
-	for _, c := range p.controls {
-		if c.id == r.serving.Head.Node && r.shunned[c] <= r.w.now {
-			return c
-		}
-	}
-	return nil
-}
-
 // source is whom to follow: the node that sequences, else any that did not fail
 // lately.
 func (r *region) source() *control {
-	if c := r.sequencer(); c != nil {
-		return c
+	w := r.w
+	for _, c := range r.plane().controls {
+		if r.serving != nil && c.id == r.serving.Head.Node && r.shunned[c] <= w.now {
+			return c
+		}
 	}
-	w, list := r.w, r.plane().controls
+	list := r.plane().controls
 	first := w.rand.IntN(len(list))
 	for i := range list {
 		if c := list[(first+i)%len(list)]; r.shunned[c] <= w.now {
