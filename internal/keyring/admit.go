@@ -1,7 +1,6 @@
 package keyring
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -45,7 +44,7 @@ func (r *Ring) NewRegion(tx record.Tx, name string, optIn bool, now time.Time) e
 		if len(lacking([]string{name}, o.Regions)) == 0 {
 			continue // its nodes are given the earlier generations too
 		}
-		bound := bind(forOpening, o.Class, strconv.Itoa(o.Generation))
+		bound := bindKey(forOpening, o.Class, o.Generation)
 		if o.Regions, err = r.wrapMore(tx, o.KEK, o.Regions, name, bound); err != nil {
 			return err
 		}
@@ -79,7 +78,7 @@ func (r *Ring) wrapMore(s record.Reader, kek []byte, wraps []record.Wrap, region
 	if r.KEK == nil {
 		return nil, errControl
 	}
-	key, _, err := r.openKEK(kek, bound)
+	key, err := r.openKEK(kek, bound)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +160,7 @@ func (r *Ring) WrapAccounts(tx record.Tx, accounts []string) error {
 		}
 		for _, k := range all {
 			for _, region := range lacking(regions, k.Regions) {
-				if k.Regions, err = r.wrapMore(tx, k.KEK, k.Regions, region, bind(forAccount, account, strconv.Itoa(k.Generation))); err != nil {
+				if k.Regions, err = r.wrapMore(tx, k.KEK, k.Regions, region, bindKey(forAccount, account, k.Generation)); err != nil {
 					return err
 				}
 			}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strconv"
 
 	"github.com/holdfast-iam/holdfast/internal/failpoint"
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -42,8 +41,14 @@ func Tags(file []byte) (tags []string) {
 	return tags
 }
 
-// openKEK opens what is sealed under any of the KEKs, and says under which.
-func (r *Ring) openKEK(sealed, bound []byte) (key, kek []byte, err error) {
+// openKEK opens what is sealed under any of the KEKs.
+func (r *Ring) openKEK(sealed, bound []byte) ([]byte, error) {
+	key, _, err := r.keyAndKEK(sealed, bound)
+	return key, err
+}
+
+// keyAndKEK is openKEK, and says under which one it was.
+func (r *Ring) keyAndKEK(sealed, bound []byte) (key, kek []byte, err error) {
 	err = errNoKey
 	for k := range KEKs(r.KEK) {
 		if key, err = open(k, sealed, bound); err == nil {
@@ -65,7 +70,7 @@ func (r *Ring) sealKEK(s record.Reader, key, bound []byte) ([]byte, error) {
 	used := r.newestKEK()
 	var failed error
 	err := record.Scan(s, record.RegionKeys, record.RegionKeyByRegion, "", "", func(_ string, k *record.RegionKey) bool {
-		_, used, failed = r.openKEK(k.KEK, regionKeys.of(k).bound)
+		_, used, failed = r.keyAndKEK(k.KEK, bindKey(forRegion, k.Region, k.Generation))
 		return false
 	})
 	if err := errors.Join(err, failed); err != nil {
@@ -110,7 +115,7 @@ func (u *underKEK[R]) reseal(r *Ring, tx record.Tx, account, id string) error {
 		return err
 	}
 	k := u.of(v)
-	key, _, err := r.openKEK(*k.sealed, k.bound)
+	key, err := r.openKEK(*k.sealed, k.bound)
 	if err != nil {
 		return err
 	}
@@ -121,26 +126,26 @@ func (u *underKEK[R]) reseal(r *Ring, tx record.Tx, account, id string) error {
 }
 
 var (
-	regionKeys = &underKEK[record.RegionKey]{record.RegionKeys, record.RegionKeyByRegion, func(k *record.RegionKey) sealedKey {
-		return sealedKey{"the wrapping key of Region " + k.Region, true, &k.KEK, bind(forRegion, k.Region, strconv.Itoa(k.Generation))}
+	regionsUnderKEK = &underKEK[record.RegionKey]{record.RegionKeys, record.RegionKeyByRegion, func(k *record.RegionKey) sealedKey {
+		return sealedKey{"the wrapping key of Region " + k.Region, true, &k.KEK, bindKey(forRegion, k.Region, k.Generation)}
 	}}
-	openingKeys = &underKEK[record.OpeningKey]{record.OpeningKeys, record.OpeningKeyByClass, func(k *record.OpeningKey) sealedKey {
-		return sealedKey{"the opening key of session tokens " + k.Class, false, &k.KEK, bind(forOpening, k.Class, strconv.Itoa(k.Generation))}
+	openingUnderKEK = &underKEK[record.OpeningKey]{record.OpeningKeys, record.OpeningKeyByClass, func(k *record.OpeningKey) sealedKey {
+		return sealedKey{"the opening key of session tokens " + k.Class, false, &k.KEK, bindKey(forOpening, k.Class, k.Generation)}
 	}}
-	accountKeysAll = &underKEK[record.AccountKey]{record.AccountKeys, record.AccountKeyByAccount, func(k *record.AccountKey) sealedKey {
-		return sealedKey{"the key of account " + k.Account, false, &k.KEK, bind(forAccount, k.Account, strconv.Itoa(k.Generation))}
+	accountsUnderKEK = &underKEK[record.AccountKey]{record.AccountKeys, record.AccountKeyByAccount, func(k *record.AccountKey) sealedKey {
+		return sealedKey{"the key of account " + k.Account, false, &k.KEK, bindKey(forAccount, k.Account, k.Generation)}
 	}}
 )
 
 // eachUnderKEK yields all that a state has sealed under a KEK: Regions' keys
 // first, since what is made anew follows them.
 func eachUnderKEK(s record.Reader, yield func(k sealedKey, reseal func(*Ring, record.Tx) error) (more bool)) error {
-	more, err := regionKeys.each(s, yield)
+	more, err := regionsUnderKEK.each(s, yield)
 	if more && err == nil {
-		more, err = openingKeys.each(s, yield)
+		more, err = openingUnderKEK.each(s, yield)
 	}
 	if more && err == nil {
-		_, err = accountKeysAll.each(s, yield)
+		_, err = accountsUnderKEK.each(s, yield)
 	}
 	return err
 }
@@ -153,7 +158,7 @@ func (r *Ring) CheckKEK(s record.Reader) error {
 	}
 	opened, closed := 0, ""
 	err := eachUnderKEK(s, func(k sealedKey, _ func(*Ring, record.Tx) error) bool {
-		if _, _, err := r.openKEK(*k.sealed, k.bound); err == nil {
+		if _, err := r.openKEK(*k.sealed, k.bound); err == nil {
 			opened++
 		} else if closed == "" {
 			closed = k.what

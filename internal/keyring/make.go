@@ -17,7 +17,7 @@ var errControl = errors.New("keyring: only the control plane makes keys")
 // given nodes of the Region.
 func (r *Ring) NewRegionKey(s record.Reader, region string, generation int, nodes []*record.Node, now time.Time) (*record.RegionKey, error) {
 	key := newKey()
-	kek, err := r.sealKEK(s, key, bind(forRegion, region, strconv.Itoa(generation)))
+	kek, err := r.sealKEK(s, key, bindKey(forRegion, region, generation))
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func wrapNode(k *record.RegionKey, key []byte, n *record.Node) error {
 	if err != nil {
 		return err
 	}
-	bound := append(bind(forRegion, k.Region, strconv.Itoa(k.Generation)), n.ID...)
+	bound := append(bindKey(forRegion, k.Region, k.Generation), n.ID...)
 	sealed, err := hpke.Seal(public, hpke.HKDFSHA256(), hpke.AES256GCM(), bound, key)
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func wrapNode(k *record.RegionKey, key []byte, n *record.Node) error {
 // NewAccountKey makes a generation of an account's key, wrapped for the KEK
 // and for each Region's newest wrapping key in s.
 func (r *Ring) NewAccountKey(s record.Reader, account string, generation int, regions []string, now time.Time) (*record.AccountKey, error) {
-	kek, wraps, err := r.wrapNew(s, regions, bind(forAccount, account, strconv.Itoa(generation)))
+	kek, wraps, err := r.wrapNew(s, regions, bindKey(forAccount, account, generation))
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func (r *Ring) NewAccountKey(s record.Reader, account string, generation int, re
 
 // NewOpeningKey makes a generation of a class of opening keys.
 func (r *Ring) NewOpeningKey(s record.Reader, class string, generation int, regions []string, now time.Time) (*record.OpeningKey, error) {
-	kek, wraps, err := r.wrapNew(s, regions, bind(forOpening, class, strconv.Itoa(generation)))
+	kek, wraps, err := r.wrapNew(s, regions, bindKey(forOpening, class, generation))
 	if err != nil {
 		return nil, err
 	}

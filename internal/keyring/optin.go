@@ -1,7 +1,6 @@
 package keyring
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/holdfast-iam/holdfast/internal/record"
@@ -16,7 +15,7 @@ func (r *Ring) EnableAccount(tx record.Tx, account, region string) error {
 	}
 	for _, k := range all {
 		if !wrappedFor(k.Regions, region) {
-			if k.Regions, err = r.wrapMore(tx, k.KEK, k.Regions, region, bind(forAccount, account, strconv.Itoa(k.Generation))); err != nil {
+			if k.Regions, err = r.wrapMore(tx, k.KEK, k.Regions, region, bindKey(forAccount, account, k.Generation)); err != nil {
 				return err
 			}
 		}

@@ -83,8 +83,7 @@ func (r *Ring) regionKey(s record.Reader, region string, generation int) ([]byte
 	}
 	key, err := r.cached(k.KEK, func() ([]byte, error) {
 		if r.KEK != nil {
-			key, _, err := r.openKEK(k.KEK, bind(forRegion, region, strconv.Itoa(generation)))
-			return key, err
+			return r.openKEK(k.KEK, bindKey(forRegion, region, generation))
 		}
 		for _, w := range k.Nodes {
 			if w.Holder == r.Node {
@@ -104,7 +103,7 @@ func (r *Ring) regionKey(s record.Reader, region string, generation int) ([]byte
 // unseal opens what a generation of the Region's wrapping key is sealed in to this
 // node. It does not say who has sealed it.
 func (r *Ring) unseal(k *record.RegionKey, sealed []byte) ([]byte, error) {
-	bound := append(bind(forRegion, k.Region, strconv.Itoa(k.Generation)), r.Node...)
+	bound := append(bindKey(forRegion, k.Region, k.Generation), r.Node...)
 	return hpke.Open(r.HPKE, hpke.HKDFSHA256(), hpke.AES256GCM(), bound, sealed)
 }
 
@@ -112,8 +111,7 @@ func (r *Ring) unseal(k *record.RegionKey, sealed []byte) ([]byte, error) {
 func (r *Ring) unwrap(s record.Reader, kek []byte, regions []record.Wrap, bound []byte) ([]byte, error) {
 	return r.cached(kek, func() ([]byte, error) {
 		if r.KEK != nil {
-			key, _, err := r.openKEK(kek, bound)
-			return key, err
+			return r.openKEK(kek, bound)
 		}
 		for _, w := range regions {
 			if w.Holder != r.Region || len(w.Sealed) == 0 {
@@ -141,7 +139,7 @@ func (r *Ring) accountKey(s record.Reader, account string, generation int) ([]by
 	if err != nil || k == nil {
 		return nil, 0, errNoKey
 	}
-	key, err := r.unwrap(s, k.KEK, k.Regions, bind(forAccount, account, strconv.Itoa(k.Generation)))
+	key, err := r.unwrap(s, k.KEK, k.Regions, bindKey(forAccount, account, k.Generation))
 	return key, k.Generation, err
 }
 
@@ -157,7 +155,7 @@ func (r *Ring) Opening(s record.Reader, class string, generation int) ([]byte, i
 	if err != nil || k == nil {
 		return nil, 0, errNoKey
 	}
-	key, err := r.unwrap(s, k.KEK, k.Regions, bind(forOpening, class, strconv.Itoa(k.Generation)))
+	key, err := r.unwrap(s, k.KEK, k.Regions, bindKey(forOpening, class, k.Generation))
 	return key, k.Generation, err
 }
 

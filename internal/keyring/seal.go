@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"strconv"
 )
 
 // KeySize is the size of every symmetric key in bytes.
@@ -30,6 +31,11 @@ func bind(parts ...string) []byte {
 		b = append(b, p...)
 	}
 	return b
+}
+
+// bindKey joins what one generation of an owner's key is bound to.
+func bindKey(purpose, owner string, generation int) []byte {
+	return bind(purpose, owner, strconv.Itoa(generation))
 }
 
 // seal encrypts with AES-256-GCM under a random nonce. Keys are per account

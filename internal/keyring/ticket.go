@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strconv"
 
 	"github.com/holdfast-iam/holdfast/internal/record"
 )
@@ -82,7 +81,7 @@ func (r *Ring) prove(s record.Reader, offered map[int]given) (proved []given, er
 				continue
 			}
 			delete(offered, w.Generation) // one says it
-			if _, err := open(g.key, w.Sealed, bind(purpose, owner, strconv.Itoa(generation))); err == nil {
+			if _, err := open(g.key, w.Sealed, bindKey(purpose, owner, generation)); err == nil {
 				proved = append(proved, g)
 			}
 		}

@@ -123,14 +123,16 @@ func join(ctx context.Context, c *config.Config, keys *keyring.NodeKeys) (joined
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(ctx, joinPatience)
 	defer cancel()
-	for not := error(nil); ; not = err {
+	var refused error
+	for {
 		_, err = peerpb.NewControlClient(conn).Join(ctx, request, grpc.WaitForReady(true))
-		if ctx.Err() != nil {
-			return joined{}, errors.Join(err, not)
+		if err != nil && ctx.Err() != nil {
+			return joined{}, errors.Join(err, refused)
 		}
 		if status.Code(err) != codes.Unavailable {
 			break
 		}
+		refused = err
 		sleep(ctx, probeEach) // it is done once, however often it is asked for
 	}
 	if err != nil {

@@ -30,9 +30,8 @@ type plane struct {
 	left     bool     // it has left what its successor does not have,
 	handedTo *plane   // which has been handed up,
 	lacks    []lineage.Stretch
-	files    int                  // that it has left
-	kept     map[record.Hash]bool // chains of the commits that the replicas' logs had when it began
-	unkept   map[string]uint64    // of each ancestor, up to where nobody had kept the log when it began
+	files    int               // that it has left
+	unkept   map[string]uint64 // of each ancestor, up to where nobody had kept the log when it began
 }
 
 // newPlane makes a control plane that has not begun. Its nodes have the names of

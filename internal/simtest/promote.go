@@ -18,9 +18,10 @@ import (
 type fork struct {
 	view  *view.View
 	next  *record.Successor
-	known record.Descent    // every successor, this one's included
-	calls []store.Inherited // within the window
-	past  []*record.Batch   // of the history before it, as far as replicas had kept it
+	known record.Descent       // every successor, this one's included
+	calls []store.Inherited    // within the window
+	past  []*record.Batch      // of the history before it, as far as replicas had kept it
+	kept  map[record.Hash]bool // chains of the commits that their logs had
 }
 
 // promote has an operator go on with a new control plane from the highest
@@ -118,8 +119,8 @@ func (w *world) choose() (*planned, error) {
 		logs = append(logs, replica.Batches(at[s].disk.pieces()))
 	}
 	f.past = lineage.Past(&best.View.Head, known, logs...)
-	p.kept = keptBy(logs)
-	p.unkept = w.unkept(&best.View.Head, p.kept)
+	f.kept = keptBy(logs)
+	p.unkept = w.unkept(&best.View.Head, f.kept)
 	for _, r := range lineage.Calls(&best.View.Head, store.Window, logs...) {
 		f.calls = append(f.calls, store.Inherited{ID: r.Call, Index: r.Index, At: r.Time})
 	}
@@ -148,12 +149,12 @@ func (p *plane) succeed(f *fork) error {
 		return err
 	}
 	p.fork = f
-	p.history.from(p.w, f, p.kept)
+	p.history.from(p.w, f)
 	return p.kv.Memory.Log(ctx, 0, func(_ uint64, value []byte) bool { return p.kv.tell(value) })
 }
 
 // from begins a history at a fork, of what the replicas' logs have kept.
-func (h *history) from(w *world, f *fork, kept map[record.Hash]bool) {
+func (h *history) from(w *world, f *fork) {
 	h.begin()
 	head := f.view.Head
 	head.Lineage, head.Node, head.Time = f.next.Lineage, "", head.Time+time.Second.Milliseconds()
@@ -163,7 +164,7 @@ func (h *history) from(w *world, f *fork, kept map[record.Hash]bool) {
 		for call, index := range p.history.calls {
 			switch _, known := h.calls[call]; {
 			case known || index > shared || p.fork != nil && index <= p.fork.view.Head.Index: // else it is the parent's to tell
-			case !kept[p.history.commitOf(index).Chain]: // every replica was sent a state from behind it
+			case !f.kept[p.history.commitOf(index).Chain]: // every replica was sent a state from behind it
 				w.seen["call of before a fork that nobody had kept"]++
 			default:
 				h.calls[call], h.doing[index] = index, call
